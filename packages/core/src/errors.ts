@@ -1,0 +1,106 @@
+/**
+ * The one closed table of refusals. A reason is stable: clients switch on it.
+ * Columns: Connect code · OAuth error · HTTP status · CLI exit code · safe to retry.
+ * Encoders that turn a row into bytes live in `transport` alone.
+ */
+export const refusals = {
+  invalid_request: { connect: 'invalid_argument', oauth: 'invalid_request', http: 400, exit: 2, retry: false },
+  invalid_scope: { connect: 'invalid_argument', oauth: 'invalid_scope', http: 400, exit: 2, retry: false },
+  unsupported_grant_type: {
+    connect: 'invalid_argument',
+    oauth: 'unsupported_grant_type',
+    http: 400,
+    exit: 2,
+    retry: false,
+  },
+  unauthorized_client: {
+    connect: 'permission_denied',
+    oauth: 'unauthorized_client',
+    http: 400,
+    exit: 5,
+    retry: false,
+  },
+  not_authenticated: { connect: 'unauthenticated', oauth: 'invalid_token', http: 401, exit: 4, retry: false },
+  invalid_client: { connect: 'unauthenticated', oauth: 'invalid_client', http: 401, exit: 4, retry: false },
+  denied: { connect: 'permission_denied', oauth: 'access_denied', http: 403, exit: 5, retry: false },
+  insufficient_scope: { connect: 'permission_denied', oauth: 'insufficient_scope', http: 403, exit: 5, retry: false },
+  not_found: { connect: 'not_found', oauth: 'invalid_request', http: 404, exit: 3, retry: false },
+  unimplemented: { connect: 'unimplemented', oauth: 'invalid_request', http: 404, exit: 2, retry: false },
+  invalid_grant: { connect: 'failed_precondition', oauth: 'invalid_grant', http: 400, exit: 1, retry: false },
+  invalid_target: { connect: 'invalid_argument', oauth: 'invalid_target', http: 400, exit: 2, retry: false },
+  invite_used: { connect: 'failed_precondition', oauth: 'invalid_grant', http: 409, exit: 7, retry: false },
+  already_exists: { connect: 'already_exists', oauth: 'invalid_request', http: 409, exit: 7, retry: false },
+  stale_version: { connect: 'aborted', oauth: 'invalid_request', http: 409, exit: 7, retry: false },
+  pending_approval: {
+    connect: 'failed_precondition',
+    oauth: 'authorization_pending',
+    http: 409,
+    exit: 6,
+    retry: false,
+  },
+  too_large: { connect: 'resource_exhausted', oauth: 'invalid_request', http: 413, exit: 2, retry: false },
+  budget_exhausted: { connect: 'resource_exhausted', oauth: 'slow_down', http: 429, exit: 9, retry: true },
+  rate_limited: { connect: 'resource_exhausted', oauth: 'slow_down', http: 429, exit: 9, retry: true },
+  deadline_exceeded: {
+    connect: 'deadline_exceeded',
+    oauth: 'temporarily_unavailable',
+    http: 504,
+    exit: 9,
+    retry: true,
+  },
+  audit_unavailable: { connect: 'unavailable', oauth: 'temporarily_unavailable', http: 503, exit: 9, retry: true },
+  feed_stale: { connect: 'unavailable', oauth: 'temporarily_unavailable', http: 503, exit: 9, retry: true },
+  unavailable: { connect: 'unavailable', oauth: 'temporarily_unavailable', http: 503, exit: 9, retry: true },
+  reset_required: { connect: 'out_of_range', oauth: 'invalid_request', http: 410, exit: 9, retry: false },
+  verification_failed: { connect: 'data_loss', oauth: 'invalid_request', http: 422, exit: 8, retry: false },
+  internal: { connect: 'internal', oauth: 'server_error', http: 500, exit: 1, retry: false },
+} as const satisfies Record<string, RefusalRow>;
+
+export interface RefusalRow {
+  /** Connect code name in snake_case (https://connectrpc.com/docs/protocol#error-codes). */
+  connect: string;
+  /** OAuth 2.0 error code (RFC 6749 §5.2, RFC 6750 §3.1, RFC 8693 §2.2.2, RFC 8628 §3.5). */
+  oauth: string;
+  http: number;
+  exit: number;
+  retry: boolean;
+}
+
+export type Reason = keyof typeof refusals;
+
+export interface RefusalOptions {
+  /** What really happened. Logged, never shown. */
+  cause?: unknown;
+  /** For retryable reasons: how long the caller should wait, milliseconds. */
+  retryAfterMs?: number;
+}
+
+/** The only error that domain code throws on purpose. `detail` is public; `cause` is only logged. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly reason: Reason;
+  readonly detail: string;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(reason: Reason, detail: string, options: RefusalOptions = {}) {
+    super(`${reason}: ${detail}`, { cause: options.cause });
+    this.reason = reason;
+    this.detail = detail;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+
+  get row(): RefusalRow {
+    return refusals[this.reason];
+  }
+}
+
+/** Another tenant's object and one that never was are answered alike (law 5). */
+export function notFound(what: string): Refusal {
+  return new Refusal('not_found', `${what} not found`);
+}
+
+/** Turns anything thrown into a Refusal; what is unknown becomes `internal` with its message withheld. */
+export function asRefusal(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  return new Refusal('internal', 'internal error', { cause: error });
+}

@@ -1,0 +1,58 @@
+import type { TenantRole } from './principal.ts';
+
+/**
+ * The closed list of permissions. A permission is a scope value: a token carries those it may use, an RPC declares
+ * the one it needs (monoauth.access.v1), and scopes only ever intersect (law 6).
+ */
+export const permissions = {
+  'tenants:provision': 'create tenants (platform)',
+  'tenants:list': 'see every tenant of the installation (platform)',
+  'tenants:resolve': 'map a slug to its tenant (platform, gateways)',
+  'tenants:read': 'see the own tenant',
+  'invites:manage': 'create, list and revoke invites',
+  'machines:read': 'see hosts and agents',
+  'machines:manage': 'quarantine and remove hosts, register agents',
+  'clients:read': 'see OAuth clients',
+  'clients:manage': 'create OAuth clients',
+  'tokens:exchange': 'exchange tokens through the RPC face',
+  'tokens:introspect': 'introspect tokens',
+  'tokens:revoke': 'revoke own tokens',
+  'feed:follow': 'register as a subscriber, follow the feed and acknowledge',
+  'feed:read': 'see subscribers and how far they are',
+  'revocations:create': 'revoke tokens, sessions, hosts or the tenant',
+  'revocations:read': 'see revocations and their receipts',
+  'policy:read': 'read policy versions and snapshots',
+  'policy:publish': 'draft and publish policy',
+  'policy:check': 'ask for decisions',
+  'audit:read': 'read and export the audit log with its proofs',
+} as const;
+
+export type Permission = keyof typeof permissions;
+
+export function isPermission(text: string): text is Permission {
+  return Object.hasOwn(permissions, text);
+}
+
+const platformOnly: readonly Permission[] = ['tenants:provision', 'tenants:list', 'tenants:resolve'];
+const tenantWide = (Object.keys(permissions) as Permission[]).filter((p) => !platformOnly.includes(p));
+
+const byRole: Record<TenantRole, readonly Permission[]> = {
+  owner: tenantWide,
+  admin: tenantWide.filter((p) => p !== 'policy:publish'),
+  auditor: [
+    'tenants:read',
+    'machines:read',
+    'clients:read',
+    'feed:read',
+    'revocations:read',
+    'policy:read',
+    'audit:read',
+  ],
+  member: ['tenants:read', 'tokens:exchange'],
+};
+
+/** What a role grants inside a tenant. Members of the platform tenant with role owner or admin hold the platform's own too. */
+export function permissionsOf(role: TenantRole, tenantIsPlatform: boolean): readonly Permission[] {
+  const own = byRole[role];
+  return tenantIsPlatform && (role === 'owner' || role === 'admin') ? [...own, ...platformOnly] : own;
+}

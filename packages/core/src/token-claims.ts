@@ -1,0 +1,56 @@
+import type { Actor, Principal, TenantRole } from './principal.ts';
+
+/** `typ` of every access token (RFC 9068 §2.1). */
+export const accessTokenType = 'at+jwt';
+
+/**
+ * Claims of an access token. It carries every handle by which it can die, so that a revocation needs no row per token:
+ * `jti`, `sub`, `sid`, `client_id`, nested `act`, `grants`, `pjti`, `ep`; and `fs`, the feed sequence that its minter had
+ * applied, which cut-offs compare with (never `iat`).
+ */
+export interface AccessTokenClaims {
+  iss: string;
+  aud: string | string[];
+  sub: Principal;
+  exp: number;
+  iat: number;
+  /** A `tok_…` id. */
+  jti: string;
+  client_id: string;
+  /** Space-separated (RFC 8693 §4.2). */
+  scope: string;
+  /** A `ten_…` id. */
+  tenant_id: string;
+  tenant_role?: TenantRole;
+  sid?: string;
+  act?: Actor;
+  /** Delegation edges this token hangs on. */
+  grants?: string[];
+  /** `jti` of the tokens it was made from, nearest first; at most `ancestorsMax`. */
+  pjti?: string[];
+  /** Epoch of the tenant. */
+  ep: number;
+  /** Feed sequence of the minter. */
+  fs: number;
+  cnf?: { jkt: string };
+  /** Decision that allowed it, and the policy version that decided. */
+  did?: string;
+  pv?: number;
+  /** Present when the token serves the gateway alone and may never be exchanged. */
+  use?: 'gateway';
+}
+
+/** The principals named by `act`, outermost (current) first. */
+export function actorChain(act: Actor | undefined): Principal[] {
+  const chain: Principal[] = [];
+  for (let actor = act; actor; actor = actor.act) chain.push(actor.sub);
+  return chain;
+}
+
+const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+
+/** Splits a scope string (RFC 6749 §3.3) into its distinct values; undefined when it is malformed. */
+export function parseScope(scope: string): string[] | undefined {
+  const values = scope.split(' ').filter((value) => value !== '');
+  return values.every((value) => scopeToken.test(value)) ? [...new Set(values)] : undefined;
+}
