@@ -1,0 +1,97 @@
+import { base64url, fromBase64url, jwtSyntax, utf8 } from '@mono-auth/core/encoding';
+import { Refusal } from '@mono-auth/core/errors';
+import { clockSkewSeconds, tokenBytesMax } from '@mono-auth/core/limits';
+import { decodeProtectedHeader, errors, type JWK, type JWTPayload, jwtVerify } from 'jose';
+import type { Signer } from './key-pair.ts';
+
+/** What a token must be, besides signed. */
+export interface JwtExpectation {
+  /** Compared exactly, so that a token of one kind never passes for another (RFC 8725 §3.11). */
+  readonly typ: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+  readonly nowMs: number;
+  /** Statements that hold until replaced, such as key certificates, carry no `exp`; everything else must. */
+  readonly expiry?: 'required' | 'optional';
+}
+
+/** No symmetric algorithm, so that a public key can never serve as a shared secret (RFC 8725 §3.1). */
+const algorithms: readonly string[] = ['ES256', 'EdDSA', 'RS256'];
+
+/** Signs `claims` as a compact JWS (RFC 7515 §3.1) whose header holds `alg`, `kid` and `typ` and nothing else. */
+export async function signJwt(signer: Signer, typ: string, claims: object): Promise<string> {
+  const header = base64url(utf8(JSON.stringify({ alg: signer.alg, kid: signer.kid, typ })));
+  const input = `${header}.${base64url(utf8(JSON.stringify(claims)))}`;
+  return `${input}.${base64url(await signer.sign(utf8(input)))}`;
+}
+
+/**
+ * Verifies a JWT against keys that the caller trusts. Keys are found by `kid` among these alone: a `jwk`, `jku`, `x5u`
+ * or `x5c` in the header is never looked at (RFC 8725 §3.10).
+ * @returns the claims.
+ * @throws Refusal `not_authenticated`, which names the check that failed and repeats nothing of the token.
+ */
+export async function verifyJwt<T>(token: string, keys: readonly JWK[], expect: JwtExpectation): Promise<T> {
+  gateSyntax(token);
+  const key = selectKey(token, keys, expect.typ);
+  const { payload } = await jwtVerify(token, key, {
+    algorithms: [...algorithms],
+    clockTolerance: clockSkewSeconds,
+    currentDate: new Date(expect.nowMs),
+    requiredClaims: expect.expiry === 'optional' ? [] : ['exp'],
+    ...(expect.issuer !== undefined && { issuer: expect.issuer }),
+    ...(expect.audience !== undefined && { audience: expect.audience }),
+  }).catch((cause: unknown) => {
+    throw refuse(describe(cause), cause);
+  });
+  checkIssuedAt(payload, expect.nowMs);
+  return payload as T;
+}
+
+/** Law 9: one token has one spelling. Unused bits of a last base64url character would make a second one. */
+function gateSyntax(token: string): void {
+  if (token.length > tokenBytesMax) throw refuse(`longer than ${tokenBytesMax} bytes`);
+  if (!jwtSyntax.test(token)) throw refuse('not a compact JWS');
+  for (const part of token.split('.')) {
+    try {
+      fromBase64url(part);
+    } catch (cause) {
+      throw refuse('not a compact JWS', cause);
+    }
+  }
+}
+
+function selectKey(token: string, keys: readonly JWK[], typ: string): JWK {
+  let header: ReturnType<typeof decodeProtectedHeader>;
+  try {
+    header = decodeProtectedHeader(token);
+  } catch (cause) {
+    throw refuse('its header is no JSON object', cause);
+  }
+  const { alg, kid } = header;
+  if (typeof alg !== 'string' || !algorithms.includes(alg)) throw refuse('its alg is not allowed');
+  if (header.typ !== typ) throw refuse(`its typ is not ${typ}`);
+  if (typeof kid !== 'string' || kid === '') throw refuse('it names no kid');
+  const [key, ...others] = keys.filter((candidate) => candidate.kid === kid);
+  if (!key || others.length > 0) throw refuse('its kid is not known');
+  if (key.alg !== undefined && key.alg !== alg) throw refuse('its alg is not that of its key');
+  return key;
+}
+
+/** RFC 7519 §4.1.6 gives `iat` no rule; a token from the future is refused because its maker's clock cannot be trusted. */
+function checkIssuedAt(payload: JWTPayload, nowMs: number): void {
+  if (payload.iat !== undefined && payload.iat > Math.floor(nowMs / 1000) + clockSkewSeconds) {
+    throw refuse('its iat lies in the future');
+  }
+}
+
+function describe(cause: unknown): string {
+  if (cause instanceof errors.JWTExpired) return 'it has expired';
+  if (cause instanceof errors.JWTClaimValidationFailed) return `its ${cause.claim} is not acceptable`;
+  if (cause instanceof errors.JWSSignatureVerificationFailed) return 'its signature does not match';
+  return 'it cannot be verified';
+}
+
+function refuse(why: string, cause?: unknown): Refusal {
+  return new Refusal('not_authenticated', `token refused: ${why}`, { cause });
+}
