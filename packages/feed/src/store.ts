@@ -1,0 +1,237 @@
+import { idFromUuid, type SubscriberId, uuidOf } from '@mono-auth/core/ids';
+import type { Principal } from '@mono-auth/core/principal';
+import type { TenantTx } from '@mono-auth/database';
+import type { chain, cursor } from '@mono-auth/feed-engine';
+
+interface RawHead {
+  incarnation: string;
+  seq: string;
+  hash: Uint8Array;
+}
+
+const toPosition = ({ incarnation, seq, hash }: RawHead): cursor.FeedPosition => ({
+  incarnation: Number(incarnation),
+  seq: Number(seq),
+  hash: new Uint8Array(hash),
+});
+
+export async function readHead(tx: TenantTx): Promise<cursor.FeedPosition | undefined> {
+  const [row] = await tx.sql<RawHead>`select incarnation, seq, hash from mono.feed_heads`;
+  return row && toPosition(row);
+}
+
+/** Reads the head and holds its row until the transaction ends: whoever has it gives out the next numbers. */
+export async function lockHead(tx: TenantTx): Promise<cursor.FeedPosition | undefined> {
+  const [row] = await tx.sql<RawHead>`select incarnation, seq, hash from mono.feed_heads for update`;
+  return row && toPosition(row);
+}
+
+/** Does nothing where the feed already is. */
+export async function insertHead(tx: TenantTx, head: cursor.FeedPosition): Promise<void> {
+  await tx.sql`
+    insert into mono.feed_heads (tenant_id, incarnation, seq, hash)
+    values (${uuidOf(tx.tenantId)}, ${head.incarnation}, ${head.seq}, ${head.hash}) on conflict (tenant_id) do nothing`;
+}
+
+export async function updateHead(tx: TenantTx, head: cursor.FeedPosition): Promise<void> {
+  await tx.sql`update mono.feed_heads set seq = ${head.seq}, hash = ${head.hash}`;
+}
+
+/** An entry with the chain's value after it. */
+export type StoredEntry = chain.FeedEntry & { readonly hash: Uint8Array };
+
+export async function insertEntry(tx: TenantTx, entry: StoredEntry): Promise<void> {
+  await tx.sql`
+    insert into mono.feed_entries (tenant_id, seq, kind, payload, created_at_ms, hash)
+    values (${uuidOf(tx.tenantId)}, ${entry.seq}, ${entry.kind}, ${entry.payload}, ${entry.createdAtMs}, ${entry.hash})`;
+}
+
+/** The entries after `seq`, in order. */
+export async function readEntries(tx: TenantTx, seq: number, limit: number): Promise<StoredEntry[]> {
+  const rows = await tx.sql<{
+    seq: string;
+    kind: string;
+    payload: Uint8Array;
+    created_at_ms: string;
+    hash: Uint8Array;
+  }>`select seq, kind, payload, created_at_ms, hash from mono.feed_entries where seq > ${seq} order by seq limit ${limit}`;
+  return rows.map((row) => ({
+    seq: Number(row.seq),
+    kind: row.kind,
+    payload: new Uint8Array(row.payload),
+    createdAtMs: Number(row.created_at_ms),
+    hash: new Uint8Array(row.hash),
+  }));
+}
+
+export async function readEntryHash(tx: TenantTx, seq: number): Promise<Uint8Array | undefined> {
+  const [row] = await tx.sql<{ hash: Uint8Array }>`select hash from mono.feed_entries where seq = ${seq}`;
+  return row && new Uint8Array(row.hash);
+}
+
+/** A registered enforcement point. */
+export interface SubscriberRow {
+  readonly id: SubscriberId;
+  readonly principal: Principal;
+  readonly name: string;
+  readonly leaseMs: number;
+  readonly registeredAtMs: number;
+  readonly sent: { readonly incarnation: number; readonly seq: number };
+  readonly applied: { readonly incarnation: number; readonly seq: number };
+  /** When it said so first; undefined when it has not said anything yet. */
+  readonly appliedAtMs: number | undefined;
+  /** When a nonce of it was last answered. */
+  readonly lastHeadAtMs: number | undefined;
+}
+
+interface RawSubscriber {
+  id: string;
+  principal: Principal;
+  name: string;
+  lease_ms: number;
+  registered_at: Date;
+  sent_incarnation: string;
+  sent_seq: string;
+  applied_incarnation: string;
+  applied_seq: string;
+  applied_at: Date | null;
+  last_head_at: Date | null;
+}
+
+const toSubscriber = (row: RawSubscriber): SubscriberRow => ({
+  id: idFromUuid('sub', row.id),
+  principal: row.principal,
+  name: row.name,
+  leaseMs: row.lease_ms,
+  registeredAtMs: row.registered_at.getTime(),
+  sent: { incarnation: Number(row.sent_incarnation), seq: Number(row.sent_seq) },
+  applied: { incarnation: Number(row.applied_incarnation), seq: Number(row.applied_seq) },
+  appliedAtMs: row.applied_at?.getTime(),
+  lastHeadAtMs: row.last_head_at?.getTime(),
+});
+
+export async function findSubscriber(tx: TenantTx, id: SubscriberId): Promise<SubscriberRow | undefined> {
+  const [row] = await tx.sql<RawSubscriber>`
+    select id, principal, name, lease_ms, registered_at, sent_incarnation, sent_seq, applied_incarnation, applied_seq,
+      applied_at, last_head_at
+    from mono.feed_subscribers where id = ${uuidOf(id)}`;
+  return row && toSubscriber(row);
+}
+
+export async function findSubscriberByName(
+  tx: TenantTx,
+  principal: Principal,
+  name: string,
+): Promise<SubscriberRow | undefined> {
+  const [row] = await tx.sql<RawSubscriber>`
+    select id, principal, name, lease_ms, registered_at, sent_incarnation, sent_seq, applied_incarnation, applied_seq,
+      applied_at, last_head_at
+    from mono.feed_subscribers where principal = ${principal} and name = ${name}`;
+  return row && toSubscriber(row);
+}
+
+/** Newest first, as their ids are; all of them without a limit. */
+export async function listSubscribers(
+  tx: TenantTx,
+  page: { before?: SubscriberId | undefined; limit?: number } = {},
+): Promise<SubscriberRow[]> {
+  const before = page.before ? uuidOf(page.before) : null;
+  const rows = await tx.sql<RawSubscriber>`
+    select id, principal, name, lease_ms, registered_at, sent_incarnation, sent_seq, applied_incarnation, applied_seq,
+      applied_at, last_head_at
+    from mono.feed_subscribers where ${before}::uuid is null or id < ${before} order by id desc limit ${page.limit}`;
+  return rows.map(toSubscriber);
+}
+
+export async function countSubscribers(tx: TenantTx): Promise<number> {
+  const [row] = await tx.sql<{ count: string }>`select count(id) as count from mono.feed_subscribers`;
+  return Number(row?.count);
+}
+
+/** False when the principal already has one of this name. */
+export async function insertSubscriber(
+  tx: TenantTx,
+  subscriber: Pick<SubscriberRow, 'id' | 'principal' | 'name' | 'leaseMs' | 'registeredAtMs'>,
+  genesis: cursor.FeedPosition,
+): Promise<boolean> {
+  const { id, principal, name, leaseMs, registeredAtMs } = subscriber;
+  const rows = await tx.sql<{ id: string }>`
+    insert into mono.feed_subscribers (tenant_id, id, principal, name, lease_ms, registered_at, sent_incarnation,
+      sent_seq, applied_incarnation, applied_seq, applied_hash)
+    values (${uuidOf(tx.tenantId)}, ${uuidOf(id)}, ${principal}, ${name}, ${leaseMs}, ${new Date(registeredAtMs)},
+      ${genesis.incarnation}, 0, ${genesis.incarnation}, 0, ${genesis.hash})
+    on conflict (tenant_id, principal, name) do nothing returning id`;
+  return rows.length === 1;
+}
+
+/** Notes the highest entry that goes out to the subscriber; of another incarnation, anew. */
+export async function markSent(
+  tx: TenantTx,
+  id: SubscriberId,
+  sent: Pick<cursor.FeedPosition, 'incarnation' | 'seq'>,
+): Promise<void> {
+  await tx.sql`
+    update mono.feed_subscribers set sent_incarnation = ${sent.incarnation}, sent_seq = ${sent.seq}
+    where id = ${uuidOf(id)} and (sent_incarnation <> ${sent.incarnation} or sent_seq < ${sent.seq})`;
+}
+
+/**
+ * The same for many at once. Who is being written to by another transaction at this moment is left out: waiting would hold
+ * up all the others.
+ * @returns those for whom it is noted.
+ */
+export async function markManySent(
+  tx: TenantTx,
+  ids: readonly SubscriberId[],
+  { incarnation, seq }: Pick<cursor.FeedPosition, 'incarnation' | 'seq'>,
+): Promise<Set<SubscriberId>> {
+  if (ids.length === 0) return new Set();
+  const rows = await tx.sql<{ id: string }>`
+    with free as (
+      select id from mono.feed_subscribers where id = any(${ids.map(uuidOf)}::uuid[]) for no key update skip locked
+    )
+    update mono.feed_subscribers s set sent_incarnation = ${incarnation},
+      sent_seq = case when s.sent_incarnation = ${incarnation} then greatest(s.sent_seq, ${seq}) else ${seq} end
+    from free where s.id = free.id returning s.id`;
+  return new Set(rows.map(({ id }) => idFromUuid('sub', id)));
+}
+
+/** Notes what the subscriber has applied, and when it said so first. An older position changes nothing. */
+export async function markApplied(
+  tx: TenantTx,
+  id: SubscriberId,
+  applied: cursor.FeedPosition,
+  nowMs: number,
+): Promise<boolean> {
+  const { incarnation, seq, hash } = applied;
+  const advanced = await tx.sql<{ id: string }>`
+    update mono.feed_subscribers set applied_incarnation = ${incarnation}, applied_seq = ${seq}, applied_hash = ${hash},
+      applied_at = ${new Date(nowMs)}
+    where id = ${uuidOf(id)} and (applied_at is null or applied_incarnation <> ${incarnation} or applied_seq < ${seq})
+    returning id`;
+  if (advanced.length === 0) return false;
+  await tx.sql`
+    insert into mono.feed_applied_marks (tenant_id, subscriber_id, incarnation, seq, applied_at)
+    values (${uuidOf(tx.tenantId)}, ${uuidOf(id)}, ${incarnation}, ${seq}, ${new Date(nowMs)})
+    on conflict (tenant_id, subscriber_id, incarnation, seq) do nothing`;
+  return true;
+}
+
+/** Notes that a nonce is being answered. Written before the answer leaves. */
+export async function markHeadAnswered(tx: TenantTx, id: SubscriberId, nowMs: number): Promise<void> {
+  await tx.sql`update mono.feed_subscribers set last_head_at = ${new Date(nowMs)} where id = ${uuidOf(id)}`;
+}
+
+/** For each subscriber that has applied entry `seq`: its first acknowledgement that covers it. */
+export async function firstMarksCovering(
+  tx: TenantTx,
+  incarnation: number,
+  seq: number,
+): Promise<Map<SubscriberId, { seq: number; atMs: number }>> {
+  const rows = await tx.sql<{ subscriber_id: string; seq: string; applied_at: Date }>`
+    select distinct on (subscriber_id) subscriber_id, seq, applied_at from mono.feed_applied_marks
+    where incarnation = ${incarnation} and seq >= ${seq} order by subscriber_id, seq`;
+  return new Map(
+    rows.map((row) => [idFromUuid('sub', row.subscriber_id), { seq: Number(row.seq), atMs: row.applied_at.getTime() }]),
+  );
+}
