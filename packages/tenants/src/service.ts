@@ -1,0 +1,68 @@
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { ServiceImpl } from '@connectrpc/connect';
+import { notFound } from '@mono-auth/core/errors';
+import { parseId } from '@mono-auth/core/ids';
+import { pageItemsDefault } from '@mono-auth/core/limits';
+import type { Runtime } from '@mono-auth/core/runtime';
+import { issuerOf, parseSlug } from '@mono-auth/core/tenant-slug';
+import {
+  TenantSchema,
+  type TenantService,
+  TenantStatus as WireStatus,
+} from '@mono-auth/proto/monoauth/tenants/v1/tenants';
+import { callOf } from '@mono-auth/transport';
+import { type ProvisionDeps, provisionTenant } from './provision-tenant.ts';
+import { readTenant } from './read-tenant.ts';
+import { selectTenants } from './store.ts';
+import type { TenantRecord, TenantStatus } from './tenant.ts';
+
+const wireStatus: Record<TenantStatus, WireStatus> = {
+  provisioning: WireStatus.PROVISIONING,
+  active: WireStatus.ACTIVE,
+  suspended: WireStatus.SUSPENDED,
+};
+
+export function tenantService(deps: ProvisionDeps & { runtime: Runtime }) {
+  const toProto = (tenant: TenantRecord) =>
+    create(TenantSchema, {
+      id: tenant.id,
+      slug: tenant.slug,
+      displayName: tenant.displayName,
+      issuer: issuerOf(deps.baseUrl, tenant.slug),
+      status: wireStatus[tenant.status],
+      epoch: BigInt(tenant.epoch),
+      createdAt: timestampFromMs(tenant.createdAtMs),
+    });
+
+  return {
+    async resolve(request) {
+      const tenant = await deps.directory.bySlug(parseSlug(request.slug, 'slug'));
+      if (!tenant) throw notFound('tenant');
+      return { tenant: toProto(tenant) };
+    },
+    async provisionTenant(request, context) {
+      const { caller, runtime } = callOf(deps.runtime, context);
+      const call = { runtime, caller, requestId: caller.requestId };
+      const { tenant, steps } = await provisionTenant(deps, call, {
+        slug: request.slug,
+        displayName: request.displayName,
+        ownerEmail: request.ownerEmail,
+        ownerPassword: request.ownerPassword,
+        idempotencyKey: request.idempotencyKey || undefined,
+      });
+      return { tenant: toProto(tenant), steps: steps.map(({ step, durationMs }) => ({ step, durationMs })) };
+    },
+    async getTenant(_request, context) {
+      const { caller } = callOf(deps.runtime, context);
+      return { tenant: toProto(await deps.database.forTenant(caller.tenantId, readTenant)) };
+    },
+    async listTenants(request) {
+      const after = request.pageToken ? parseId('ten', request.pageToken, 'page_token') : undefined;
+      const size = request.pageSize || pageItemsDefault;
+      const tenants = await deps.database.forPlatform('list tenants', (tx) => selectTenants(tx, after, size));
+      const last = tenants.at(-1)?.id;
+      return { tenants: tenants.map(toProto), nextPageToken: tenants.length === size ? (last ?? '') : '' };
+    },
+  } satisfies ServiceImpl<typeof TenantService>;
+}

@@ -1,0 +1,118 @@
+import { idFromUuid, type TenantId, type UserId, uuidOf } from '@mono-auth/core/ids';
+import type { TenantRole } from '@mono-auth/core/principal';
+import type { PlatformTx, TenantTx } from '@mono-auth/database';
+import type { TenantRecord, TenantStatus } from './tenant.ts';
+
+interface TenantRow {
+  id: string;
+  slug: string;
+  display_name: string;
+  status: TenantStatus;
+  epoch: string;
+  incarnation: string;
+  created_at: Date;
+}
+
+function tenantOf(row: TenantRow): TenantRecord {
+  return {
+    id: idFromUuid('ten', row.id),
+    slug: row.slug,
+    displayName: row.display_name,
+    status: row.status,
+    epoch: Number(row.epoch),
+    incarnation: Number(row.incarnation),
+    createdAtMs: row.created_at.getTime(),
+  };
+}
+
+export async function selectTenantBySlug(tx: PlatformTx, slug: string): Promise<TenantRecord | undefined> {
+  const rows = await tx.sql<TenantRow>`
+    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants where slug = ${slug}`;
+  return rows[0] && tenantOf(rows[0]);
+}
+
+export async function selectTenantById(tx: PlatformTx, id: TenantId): Promise<TenantRecord | undefined> {
+  const rows = await tx.sql<TenantRow>`
+    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants where id = ${uuidOf(id)}`;
+  return rows[0] && tenantOf(rows[0]);
+}
+
+/** Newest first, after the tenant `after` when it is given. */
+export async function selectTenants(
+  tx: PlatformTx,
+  after: TenantId | undefined,
+  limit: number,
+): Promise<TenantRecord[]> {
+  const rows = await tx.sql<TenantRow>`
+    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants
+    where ${after ? uuidOf(after) : null}::uuid is null or id < ${after ? uuidOf(after) : null}::uuid
+    order by id desc limit ${limit}`;
+  return rows.map(tenantOf);
+}
+
+/** Adds a tenant that is not ready yet. Answers nothing when the slug or the idempotency key is taken. */
+export async function insertTenant(
+  tx: PlatformTx,
+  tenant: TenantRecord,
+  idempotencyKey: string | undefined,
+): Promise<TenantRecord | undefined> {
+  const rows = await tx.sql<TenantRow>`
+    insert into mono.tenants (id, slug, display_name, status, epoch, incarnation, idempotency_key, created_at)
+    values (${uuidOf(tenant.id)}, ${tenant.slug}, ${tenant.displayName}, ${tenant.status}, ${tenant.epoch},
+      ${tenant.incarnation}, ${idempotencyKey}, ${new Date(tenant.createdAtMs)})
+    on conflict do nothing
+    returning id, slug, display_name, status, epoch, incarnation, created_at`;
+  return rows[0] && tenantOf(rows[0]);
+}
+
+export async function selectTenantByIdempotencyKey(tx: PlatformTx, key: string): Promise<TenantRecord | undefined> {
+  const rows = await tx.sql<TenantRow>`
+    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants
+    where idempotency_key = ${key}`;
+  return rows[0] && tenantOf(rows[0]);
+}
+
+/** Opens the tenant of this transaction. Answers false when it is open. */
+export async function activateOwnTenant(tx: TenantTx): Promise<boolean> {
+  const rows = await tx.sql<{ id: string }>`
+    update mono.tenants set status = 'active' where id = ${uuidOf(tx.tenantId)} and status = 'provisioning'
+    returning id`;
+  return rows.length === 1;
+}
+
+/** Makes those who provision the same tenant wait for each other until the transaction ends. */
+export async function lockProvisioning(tx: TenantTx, id: TenantId): Promise<void> {
+  await tx.sql<{ locked: string }>`
+    select pg_advisory_xact_lock(hashtextextended(${`provisioning|${id}`}, 0))::text as locked`;
+}
+
+export async function updateTenantStatus(tx: PlatformTx, id: TenantId, status: TenantStatus): Promise<void> {
+  await tx.sql`update mono.tenants set status = ${status} where id = ${uuidOf(id)}`;
+}
+
+/** The tenant of this transaction; row level security lets it see no other. */
+export async function selectOwnTenant(tx: TenantTx): Promise<TenantRecord | undefined> {
+  const rows = await tx.sql<TenantRow>`
+    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants
+    where id = ${uuidOf(tx.tenantId)}`;
+  return rows[0] && tenantOf(rows[0]);
+}
+
+export async function incrementEpoch(tx: TenantTx): Promise<number | undefined> {
+  const rows = await tx.sql<{ epoch: string }>`
+    update mono.tenants set epoch = epoch + 1 where id = ${uuidOf(tx.tenantId)} returning epoch`;
+  return rows[0] && Number(rows[0].epoch);
+}
+
+export async function selectMemberRole(tx: TenantTx, userId: UserId): Promise<TenantRole | undefined> {
+  const rows = await tx.sql<{ role: TenantRole }>`
+    select role from mono.members where tenant_id = ${uuidOf(tx.tenantId)} and user_id = ${uuidOf(userId)}`;
+  return rows[0]?.role;
+}
+
+export async function insertMember(tx: TenantTx, userId: UserId, role: TenantRole, nowMs: number): Promise<void> {
+  await tx.sql`
+    insert into mono.members (tenant_id, user_id, role, created_at)
+    values (${uuidOf(tx.tenantId)}, ${uuidOf(userId)}, ${role}, ${new Date(nowMs)})
+    on conflict (tenant_id, user_id) do nothing`;
+}
