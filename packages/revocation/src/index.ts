@@ -1,0 +1,3 @@
+export type { Casualty, Receipt, Revocation, RevocationParticipant, RevocationTarget } from './revocation.ts';
+export { type RevocationDeps, type RevokeInput, revoke } from './revoke-target.ts';
+export { revocationService } from './service.ts';
