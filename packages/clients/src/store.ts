@@ -1,0 +1,96 @@
+import { type ClientId, type HostId, idFromUuid, uuidOf } from '@mono-auth/core/ids';
+import { Json, type TenantTx } from '@mono-auth/database';
+import type { Client, ClientKind, ClientStatus, PublicJwks } from './client.ts';
+
+interface ClientRow {
+  id: string;
+  kind: ClientKind;
+  name: string;
+  status: ClientStatus;
+  scopes: string[];
+  audiences: string[];
+  resource: string | null;
+  jwks: PublicJwks;
+  host_id: string | null;
+  created_at: Date;
+}
+
+function clientOf(row: ClientRow): Client {
+  return {
+    id: idFromUuid('cli', row.id),
+    kind: row.kind,
+    name: row.name,
+    status: row.status,
+    scopes: row.scopes,
+    audiences: row.audiences,
+    resource: row.resource ?? undefined,
+    jwks: row.jwks,
+    hostId: row.host_id === null ? undefined : idFromUuid('hst', row.host_id),
+    createdAtMs: row.created_at.getTime(),
+  };
+}
+
+/** Answers false when the name, the resource or the idempotency key is taken. */
+export async function insertClient(tx: TenantTx, client: Client, idempotencyKey: string | undefined): Promise<boolean> {
+  const rows = await tx.sql<{ id: string }>`
+    insert into mono.clients (tenant_id, id, kind, name, status, scopes, audiences, resource, jwks, host_id,
+      idempotency_key, created_at)
+    values (${uuidOf(tx.tenantId)}, ${uuidOf(client.id)}, ${client.kind}, ${client.name}, ${client.status},
+      ${client.scopes}, ${client.audiences}, ${client.resource}, ${new Json(client.jwks)},
+      ${client.hostId && uuidOf(client.hostId)}, ${idempotencyKey}, ${new Date(client.createdAtMs)})
+    on conflict do nothing
+    returning id`;
+  return rows.length === 1;
+}
+
+export async function selectClient(tx: TenantTx, id: ClientId): Promise<Client | undefined> {
+  const rows = await tx.sql<ClientRow>`
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at from mono.clients
+    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
+  return rows[0] && clientOf(rows[0]);
+}
+
+export async function selectClientByResource(tx: TenantTx, resource: string): Promise<Client | undefined> {
+  const rows = await tx.sql<ClientRow>`
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at from mono.clients
+    where tenant_id = ${uuidOf(tx.tenantId)} and resource = ${resource} and status = 'approved'`;
+  return rows[0] && clientOf(rows[0]);
+}
+
+export async function selectClientByIdempotencyKey(tx: TenantTx, key: string): Promise<Client | undefined> {
+  const rows = await tx.sql<ClientRow>`
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at from mono.clients
+    where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
+  return rows[0] && clientOf(rows[0]);
+}
+
+/** Newest first, after the client `after` when it is given. */
+export async function selectClients(tx: TenantTx, after: ClientId | undefined, limit: number): Promise<Client[]> {
+  const rows = await tx.sql<ClientRow>`
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at from mono.clients
+    where tenant_id = ${uuidOf(tx.tenantId)}
+      and (${after && uuidOf(after)}::uuid is null or id < ${after && uuidOf(after)}::uuid)
+    order by id desc limit ${limit}`;
+  return rows.map(clientOf);
+}
+
+export async function updateClientJwks(tx: TenantTx, id: ClientId, jwks: PublicJwks): Promise<void> {
+  await tx.sql`
+    update mono.clients set jwks = ${new Json(jwks)}
+    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
+}
+
+/** @returns how many of the host's clients were approved until now. */
+export async function updateHostClientsStatus(
+  tx: TenantTx,
+  hostId: HostId,
+  status: 'suspended' | 'retired',
+): Promise<number> {
+  const rows = await tx.sql<{ was: ClientStatus }>`
+    update mono.clients as client set status = ${status}
+    from mono.clients as before
+    where client.tenant_id = ${uuidOf(tx.tenantId)} and client.host_id = ${uuidOf(hostId)} and client.status <> 'retired'
+      and before.tenant_id = client.tenant_id and before.id = client.id
+    returning before.status as was`;
+  return rows.filter(({ was }) => was === 'approved').length;
+}
