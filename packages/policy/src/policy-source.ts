@@ -1,0 +1,54 @@
+import { equalBytes } from '@mono-auth/core/encoding';
+import { Refusal } from '@mono-auth/core/errors';
+import type { TenantId } from '@mono-auth/core/ids';
+import type { Database, TenantTx } from '@mono-auth/database';
+import { decodeSnapshot, openEngine, type PolicyEngine } from '@mono-auth/policy-engine';
+import { LRUCache } from 'lru-cache';
+import { selectCurrentVersion, selectSnapshot } from './store.ts';
+
+/** The policy of a tenant, ready to decide. */
+export interface CurrentPolicy {
+  readonly version: number;
+  readonly engine: PolicyEngine;
+  readonly snapshotBytes: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+/** The current policy of every tenant, held in process and compared with the table at each use: one cheap read. */
+export interface PolicySource {
+  /** Not inside a transaction: there, use `currentIn`. @throws Refusal `unavailable`. */
+  current(tenantId: TenantId): Promise<CurrentPolicy>;
+  /** @throws Refusal `unavailable` while the tenant has no policy, or one that this release cannot read. */
+  currentIn(tx: TenantTx): Promise<CurrentPolicy>;
+}
+
+/** Tenants whose policy is held: usually some KiB each, at most half a MiB. */
+const policiesMax = 500;
+
+export function createPolicySource(deps: { database: Database }): PolicySource {
+  const held = new LRUCache<TenantId, CurrentPolicy>({ max: policiesMax });
+
+  async function currentIn(tx: TenantTx): Promise<CurrentPolicy> {
+    const published = await selectCurrentVersion(tx);
+    if (!published) throw new Refusal('unavailable', 'the policy of this tenant is being set up');
+    const { version, hash } = published;
+    const known = held.get(tx.tenantId);
+    // The hash as well: a transaction that failed may have shown us a version that another one has published since.
+    if (known?.version === version && equalBytes(known.hash, hash)) return known;
+    const snapshotBytes = await selectSnapshot(tx, version);
+    if (!snapshotBytes) throw new TypeError('a version without its snapshot');
+    const current = { version, hash, snapshotBytes, engine: open(snapshotBytes) };
+    held.set(tx.tenantId, current);
+    return current;
+  }
+
+  return { current: (tenantId) => deps.database.forTenant(tenantId, currentIn), currentIn };
+}
+
+function open(snapshotBytes: Uint8Array): PolicyEngine {
+  try {
+    return openEngine(decodeSnapshot(snapshotBytes));
+  } catch (cause) {
+    throw new Refusal('unavailable', 'the policy of this tenant cannot be read by this release', { cause });
+  }
+}
