@@ -1,0 +1,5 @@
+export type { EnrolmentDeps } from './enrolment.ts';
+export { hostParticipant } from './host-participant.ts';
+export { machineService } from './service.ts';
+export { selectAgent as findAgent } from './store/agents.ts';
+export { selectHost as findHost } from './store/hosts.ts';

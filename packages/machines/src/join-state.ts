@@ -1,0 +1,44 @@
+import type { TenantId } from '@mono-auth/core/ids';
+import { type Signer, signJwt } from '@mono-auth/keys';
+import type { JWK } from 'jose';
+import type { Host } from './host.ts';
+
+/** `typ` of join states. */
+export const joinStateType = 'mono-join+jwt';
+
+/**
+ * Claims of a join state: our word on where a host stands. No `exp`: a host that slept for a month renews with it, and
+ * what ends it is the generation, which the next renewal advances. It is no bearer credential either; whoever presents
+ * it proves the key in `cnf` (RFC 7800 §3.2). The whole key stands there so that a holder of an old generation can be
+ * asked for a proof as well: without one, a leaked join state would be enough to get a host quarantined.
+ */
+export interface JoinStateClaims {
+  readonly iss: string;
+  readonly aud: string;
+  readonly tenant_id: string;
+  /** Principal URI of the host. */
+  readonly sub: string;
+  readonly generation: number;
+  readonly incarnation: number;
+  readonly cnf: { readonly jwk: JWK };
+  readonly iat: number;
+}
+
+export function signJoinState(
+  signer: Signer,
+  tenant: { readonly id: TenantId; readonly issuer: string; readonly incarnation: number },
+  host: Pick<Host, 'id' | 'generation' | 'publicJwk'>,
+  nowMs: number,
+): Promise<string> {
+  const claims: JoinStateClaims = {
+    iss: tenant.issuer,
+    aud: tenant.issuer,
+    tenant_id: tenant.id,
+    sub: `host:${host.id}`,
+    generation: host.generation,
+    incarnation: tenant.incarnation,
+    cnf: { jwk: host.publicJwk },
+    iat: Math.floor(nowMs / 1000),
+  };
+  return signJwt(signer, joinStateType, claims);
+}

@@ -1,0 +1,83 @@
+import { type AgentId, type HostId, idFromUuid, uuidOf } from '@mono-auth/core/ids';
+import type { TenantTx } from '@mono-auth/database';
+import type { Agent, AgentStatus } from '../agent.ts';
+
+interface AgentRow {
+  id: string;
+  host_id: string;
+  name: string;
+  owner_user_id: string;
+  status: AgentStatus;
+  scopes: string[];
+  created_at: Date;
+}
+
+function agentOf(row: AgentRow): Agent {
+  return {
+    id: idFromUuid('agt', row.id),
+    name: row.name,
+    hostId: idFromUuid('hst', row.host_id),
+    ownerUserId: idFromUuid('usr', row.owner_user_id),
+    status: row.status,
+    scopes: row.scopes,
+    createdAtMs: row.created_at.getTime(),
+  };
+}
+
+/** Answers false when a living agent of the host bears the name or the idempotency key is taken. */
+export async function insertAgent(tx: TenantTx, agent: Agent, idempotencyKey: string | undefined): Promise<boolean> {
+  const rows = await tx.sql<{ id: string }>`
+    insert into mono.agents (tenant_id, id, host_id, name, owner_user_id, status, scopes, created_at, idempotency_key)
+    values (${uuidOf(tx.tenantId)}, ${uuidOf(agent.id)}, ${uuidOf(agent.hostId)}, ${agent.name},
+      ${uuidOf(agent.ownerUserId)}, ${agent.status}, ${agent.scopes}, ${new Date(agent.createdAtMs)}, ${idempotencyKey})
+    on conflict do nothing
+    returning id`;
+  return rows.length === 1;
+}
+
+export async function selectAgent(tx: TenantTx, id: AgentId): Promise<Agent | undefined> {
+  const rows = await tx.sql<AgentRow>`
+    select id, host_id, name, owner_user_id, status, scopes, created_at from mono.agents
+    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
+  return rows[0] && agentOf(rows[0]);
+}
+
+export async function selectAgentByIdempotencyKey(tx: TenantTx, key: string): Promise<Agent | undefined> {
+  const rows = await tx.sql<AgentRow>`
+    select id, host_id, name, owner_user_id, status, scopes, created_at from mono.agents
+    where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
+  return rows[0] && agentOf(rows[0]);
+}
+
+/** Newest first, after the agent `after` and of one host when these are given. */
+export async function selectAgents(
+  tx: TenantTx,
+  filter: { readonly after: AgentId | undefined; readonly hostId: HostId | undefined },
+  limit: number,
+): Promise<Agent[]> {
+  const after = filter.after && uuidOf(filter.after);
+  const host = filter.hostId && uuidOf(filter.hostId);
+  const rows = await tx.sql<AgentRow>`
+    select id, host_id, name, owner_user_id, status, scopes, created_at from mono.agents
+    where tenant_id = ${uuidOf(tx.tenantId)}
+      and (${after}::uuid is null or id < ${after}::uuid)
+      and (${host}::uuid is null or host_id = ${host}::uuid)
+    order by id desc limit ${limit}`;
+  return rows.map(agentOf);
+}
+
+export async function countLivingAgents(tx: TenantTx, hostId: HostId): Promise<number> {
+  const rows = await tx.sql<{ living: number }>`
+    select count(*)::int as living from mono.agents
+    where tenant_id = ${uuidOf(tx.tenantId)} and host_id = ${uuidOf(hostId)} and status <> 'revoked'`;
+  return rows[0]?.living ?? 0;
+}
+
+/** @returns how many were living until now. */
+export async function revokeAgents(tx: TenantTx, hostId: HostId): Promise<number> {
+  const rows = await tx.sql<{ id: string }>`
+    update mono.agents set status = 'revoked'
+    where tenant_id = ${uuidOf(tx.tenantId)} and host_id = ${uuidOf(hostId)} and status <> 'revoked'
+    returning id`;
+  return rows.length;
+}
