@@ -1,0 +1,132 @@
+import { Refusal } from '@mono-auth/core/errors';
+import type { TenantId, TokenId } from '@mono-auth/core/ids';
+import {
+  actDepthMax,
+  ancestorsMax,
+  gatewayTokenTtlSeconds,
+  machineTokenTtlSeconds,
+  personTokenTtlSeconds,
+} from '@mono-auth/core/limits';
+import { principalKind } from '@mono-auth/core/principal';
+import { type AccessTokenClaims, actorChain } from '@mono-auth/core/token-claims';
+import type { MintRequest } from './mint-request.ts';
+
+/** What a transaction knew of its tenant before it looked at anything else. */
+export interface MintingGround {
+  readonly issuer: string;
+  readonly tenantId: TenantId;
+  /** Epoch of the tenant. */
+  readonly epoch: number;
+  /** Feed sequence that was the head when the transaction began. */
+  readonly fs: number;
+}
+
+/** Longest audience, characters: a URL as browsers and proxies pass it on. */
+const audienceCharsMax = 2048;
+
+/**
+ * The claims of a new token: what was asked for, cut down to what every ancestor allows (law 6).
+ * @throws Refusal `invalid_request` or `invalid_scope`; nothing is repaired in silence but scope and lifetime, which
+ * only ever shrink.
+ */
+export function deriveClaims(
+  ground: MintingGround,
+  request: MintRequest,
+  jti: TokenId,
+  nowSeconds: number,
+): AccessTokenClaims {
+  const parents = request.parents ?? [];
+  requireAudience(request.audience);
+  for (const parent of parents) requireParent(ground, parent, nowSeconds);
+  requireChain(request);
+  const exp = expiryOf(request, nowSeconds);
+  const scope = intersectScope(request.scope, ...parents.map((parent) => scopeOf(parent.scope)));
+  // RFC 6749 §3.3 knows no empty scope; a token that permits nothing would only be evidence of nothing.
+  if (scope.length === 0) throw new Refusal('invalid_scope', 'nothing of the requested scope can be granted');
+  const pjti = ancestorsOf(parents);
+  const grants = [...new Set(parents.flatMap((parent) => parent.grants ?? []))];
+  return {
+    iss: ground.issuer,
+    aud: request.audience,
+    sub: request.subject,
+    exp,
+    iat: nowSeconds,
+    jti,
+    client_id: request.clientId,
+    scope: scope.join(' '),
+    tenant_id: ground.tenantId,
+    ...(request.tenantRole !== undefined && { tenant_role: request.tenantRole }),
+    ...(request.sessionId !== undefined && { sid: request.sessionId }),
+    ...(request.act !== undefined && { act: request.act }),
+    ...(grants.length > 0 && { grants }),
+    ...(pjti.length > 0 && { pjti }),
+    ep: ground.epoch,
+    // Whoever was revoked between a parent's minting and now is refused with the parent's own `fs`: a derived token
+    // cannot outrun what its parent could not.
+    fs: Math.min(ground.fs, ...parents.map((parent) => parent.fs)),
+    ...(request.cnf !== undefined && { cnf: request.cnf }),
+    ...(request.decision !== undefined && { did: request.decision.decisionId, pv: request.decision.policyVersion }),
+    ...(request.use !== undefined && { use: request.use }),
+  };
+}
+
+/** What is in every list, in the order of the first, without repetitions: scope never widens. */
+export function intersectScope(first: readonly string[], ...others: readonly (readonly string[])[]): string[] {
+  const sets = others.map((other) => new Set(other));
+  return [...new Set(first)].filter((value) => value !== '' && sets.every((set) => set.has(value)));
+}
+
+/** Longest lifetime that the kind of token may ask for, seconds. Whatever a machine holds counts as a machine's. */
+export function ttlSecondsMax(request: Pick<MintRequest, 'subject' | 'act' | 'use'>): number {
+  if (request.use === 'gateway') return gatewayTokenTtlSeconds;
+  return principalKind(request.subject) === 'user' && !request.act ? personTokenTtlSeconds : machineTokenTtlSeconds;
+}
+
+function expiryOf(request: MintRequest, nowSeconds: number): number {
+  const { ttlSeconds, notAfter = Number.POSITIVE_INFINITY, parents = [] } = request;
+  if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds <= 0) throw new TypeError(`not a lifetime: ${ttlSeconds}`);
+  const lifetime = Math.min(ttlSeconds, ttlSecondsMax(request));
+  const exp = Math.min(nowSeconds + lifetime, Math.floor(notAfter), ...parents.map((parent) => parent.exp));
+  // Without the forgiven clock skew: a token may be accepted a little late, but it has no descendants then.
+  if (exp <= nowSeconds) throw new Refusal('invalid_request', 'what the token would be made from has expired');
+  return exp;
+}
+
+function requireAudience(audience: string): void {
+  if (audience === '' || audience.length > audienceCharsMax) {
+    throw new Refusal('invalid_request', `audience: 1 to ${audienceCharsMax} characters`);
+  }
+}
+
+function requireParent(ground: MintingGround, parent: AccessTokenClaims, nowSeconds: number): void {
+  if (parent.iss !== ground.issuer || parent.tenant_id !== ground.tenantId) {
+    throw new Refusal('invalid_request', 'a token of another issuer cannot be exchanged here');
+  }
+  if (parent.use === 'gateway') throw new Refusal('invalid_request', 'a token of the gateway cannot be exchanged');
+  if (parent.ep !== ground.epoch) throw new Refusal('invalid_request', 'the token is of an earlier epoch');
+  if (parent.exp <= nowSeconds) throw new Refusal('invalid_request', 'the token has expired');
+}
+
+/** RFC 8693 §4.1 nests actors without end; ours end at `actDepthMax`, and nobody acts twice in one chain. */
+function requireChain(request: MintRequest): void {
+  const chain = actorChain(request.act);
+  if (chain.length > actDepthMax) {
+    throw new Refusal('invalid_request', `the chain of actors would be longer than ${actDepthMax}`);
+  }
+  if (new Set([request.subject, ...chain]).size !== chain.length + 1) {
+    throw new Refusal('invalid_request', 'the chain of actors would name somebody twice');
+  }
+}
+
+/** Parents first, then what they were made from: the nearest stand in front. */
+function ancestorsOf(parents: readonly AccessTokenClaims[]): string[] {
+  const ancestors = [...new Set([...parents.map(({ jti }) => jti), ...parents.flatMap(({ pjti }) => pjti ?? [])])];
+  if (ancestors.length > ancestorsMax) {
+    throw new Refusal('invalid_request', `the token would have more than ${ancestorsMax} ancestors`);
+  }
+  return ancestors;
+}
+
+function scopeOf(scope: string): string[] {
+  return scope.split(' ');
+}
