@@ -1,0 +1,37 @@
+import type { Ephemeral } from '@mono-auth/cache';
+import type { TenantId } from '@mono-auth/core/ids';
+import type { Runtime } from '@mono-auth/core/runtime';
+import type { Database, TenantTx } from '@mono-auth/database';
+import type { Feed } from '@mono-auth/feed';
+import type { Minter } from '@mono-auth/minting';
+import type { TenantDirectory } from '@mono-auth/tenants';
+import type { Ingress } from '@mono-auth/transport';
+import type { TenantAuths } from './tenant-auths.ts';
+
+/** Which request this is and where it came from, as the edge knows it. */
+export type Origin = Pick<Ingress, 'requestId' | 'ip'>;
+
+export interface IdentityDeps {
+  readonly database: Database;
+  readonly runtime: Runtime;
+  readonly tenants: Pick<TenantDirectory, 'bySlug'>;
+  readonly minter: Minter;
+  readonly feed: Pick<Feed, 'state' | 'append'>;
+  /** Counters of attempts. */
+  readonly ephemeral: Pick<Ephemeral, 'count' | 'take'>;
+  /** The public URL of the installation; its origin is the only one that forms and cookies are good for. */
+  readonly baseUrl: string;
+  /** Key material of one tenant, at least 32 bytes; cookies and form tokens are signed with keys derived from it. */
+  readonly secret: (tenantId: TenantId) => Uint8Array;
+  /** Whether `audience` is a resource of this tenant, for which its people may ask for tokens. */
+  readonly isKnownAudience: (tx: TenantTx, audience: string) => Promise<boolean>;
+  /** What the edge knows of a request. Never read from headers that a client can set. */
+  readonly originOf: (request: Request) => Origin;
+  /** Told of failures that the caller only learns of as "internal" or "unavailable"; names no address and no secret. */
+  readonly log: (message: string) => void;
+}
+
+/** What the use cases of this package share. */
+export interface IdentityContext extends IdentityDeps {
+  readonly auths: TenantAuths;
+}

@@ -1,0 +1,37 @@
+import { notFound } from '@mono-auth/core/errors';
+import type { Runtime } from '@mono-auth/core/runtime';
+import type { Database, TenantTx } from '@mono-auth/database';
+import type { Casualty, RevocationParticipant, RevocationTarget } from '@mono-auth/revocation';
+import { readTenant } from '@mono-auth/tenants';
+import { countSessions, deleteSession, selectSession } from './store.ts';
+
+/**
+ * What a revocation does to sessions. The feed decides (`readSession` asks it each time); deleting the row only follows
+ * the commit. A tenant's sessions die by its epoch, all at once and without being touched.
+ */
+export function sessionParticipant(deps: {
+  readonly database: Database;
+  readonly runtime: Runtime;
+}): RevocationParticipant {
+  const casualties = async (tx: TenantTx, target: RevocationTarget): Promise<Casualty[]> => {
+    const pool = deps.database.identityPool(tx.tenantId);
+    if (target.kind === 'session') {
+      if (!(await selectSession(pool, target.id))) throw notFound('session');
+      return [{ kind: 'session', count: 1 }];
+    }
+    if (target.kind !== 'tenant') return [];
+    const { epoch } = await readTenant(tx);
+    return [{ kind: 'session', count: await countSessions(pool, deps.runtime.nowMs(), epoch) }];
+  };
+  return {
+    kind: 'session',
+    preview: casualties,
+    async apply(tx, _call, target) {
+      const counted = await casualties(tx, target);
+      if (target.kind === 'session') {
+        tx.afterCommit(() => deleteSession(deps.database.identityPool(tx.tenantId), target.id));
+      }
+      return counted;
+    },
+  };
+}

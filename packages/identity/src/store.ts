@@ -1,0 +1,87 @@
+import { idFromUuid, type SessionId, type UserId, uuidOf } from '@mono-auth/core/ids';
+import type { IdentityPool } from '@mono-auth/database';
+
+type Client = Awaited<ReturnType<IdentityPool['connect']>>;
+
+/** Runs one statement on a connection that is bound to the pool's tenant. */
+async function withClient<T>(pool: IdentityPool, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  try {
+    return await work(client);
+  } finally {
+    client.release();
+  }
+}
+
+export interface StoredSession {
+  readonly userId: UserId;
+  readonly email: string;
+  readonly name: string;
+  readonly banned: boolean;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly epoch: number;
+  readonly feedSeq: number;
+}
+
+export async function selectSession(pool: IdentityPool, id: SessionId): Promise<StoredSession | undefined> {
+  const { rows } = await withClient(pool, (client) =>
+    client.query<{
+      userId: string;
+      email: string;
+      name: string;
+      banned: boolean;
+      createdAt: Date;
+      expiresAt: Date;
+      epoch: string;
+      feedSeq: string;
+    }>(
+      `select s."userId", u."email", u."name", u."banned", s."createdAt", s."expiresAt", s."epoch", s."feedSeq"
+       from identity."session" s join identity."user" u on u."id" = s."userId" where s."id" = $1`,
+      [uuidOf(id)],
+    ),
+  );
+  const [row] = rows;
+  return (
+    row && {
+      userId: idFromUuid('usr', row.userId),
+      email: row.email,
+      name: row.name,
+      banned: row.banned,
+      createdAtMs: row.createdAt.getTime(),
+      expiresAtMs: row.expiresAt.getTime(),
+      epoch: Number(row.epoch),
+      feedSeq: Number(row.feedSeq),
+    }
+  );
+}
+
+/** The session behind a session token as the cookie carries it (its signature verified by the caller). */
+export async function selectSessionId(pool: IdentityPool, token: string): Promise<SessionId | undefined> {
+  const { rows } = await withClient(pool, (client) =>
+    client.query<{ id: string }>('select "id" from identity."session" where "token" = $1', [token]),
+  );
+  return rows[0] && idFromUuid('ses', rows[0].id);
+}
+
+export async function deleteSession(pool: IdentityPool, id: SessionId): Promise<void> {
+  await withClient(pool, (client) => client.query('delete from identity."session" where "id" = $1', [uuidOf(id)]));
+}
+
+/** Sessions that could still be used: in time, and of no earlier epoch. */
+export async function countSessions(pool: IdentityPool, nowMs: number, epoch: number): Promise<number> {
+  const { rows } = await withClient(pool, (client) =>
+    client.query<{ count: string }>(
+      'select count(*) as count from identity."session" where "expiresAt" > $1 and "epoch" >= $2',
+      [new Date(nowMs), epoch],
+    ),
+  );
+  return Number(rows[0]?.count ?? 0);
+}
+
+export async function selectUserId(pool: IdentityPool, email: string): Promise<UserId | undefined> {
+  const { rows } = await withClient(pool, (client) =>
+    client.query<{ id: string }>('select "id" from identity."user" where "email" = $1', [email.toLowerCase()]),
+  );
+  return rows[0] && idFromUuid('usr', rows[0].id);
+}
