@@ -1,0 +1,116 @@
+import { append } from '@mono-auth/audit';
+import { authenticateClient, type Client } from '@mono-auth/clients';
+import { Refusal } from '@mono-auth/core/errors';
+import type { Call, Caller, Principal } from '@mono-auth/core/principal';
+import type { TenantTx } from '@mono-auth/database';
+import type { GrantDeps } from './deps.ts';
+import type { Attempt, FormRequest, GrantSession } from './grant-session.ts';
+
+/** Client authentication (RFC 7523 §2.2), and who the client is. */
+export async function authenticate(
+  deps: Pick<GrantDeps, 'runtime'>,
+  tx: TenantTx,
+  { tenant, form, authorization }: FormRequest,
+): Promise<{ client: Client; principal: Principal }> {
+  const client = await authenticateClient(
+    tx,
+    deps.runtime,
+    {
+      client_assertion_type: form.get('client_assertion_type'),
+      client_assertion: form.get('client_assertion'),
+      client_id: form.get('client_id'),
+      client_secret: form.get('client_secret'),
+      authorization,
+    },
+    tenant.issuer,
+  );
+  return { client, principal: principalOf(client) };
+}
+
+/**
+ * Decides a grant: the feed's head first, then the client, then the work, in one read-only transaction; what it leaves
+ * behind (events, the spent assertion) is durable before anybody hears of it. A refusal is evidence as well: it is kept as
+ * `token.refused`, with the assertion that was spent on it, then thrown.
+ */
+export async function withGrantSession<T>(
+  deps: GrantDeps,
+  request: FormRequest,
+  work: (session: GrantSession) => Promise<T>,
+): Promise<T> {
+  const attempt: Attempt = {};
+  let call = callOf(deps, request, 'anonymous:', undefined);
+  const decide = async (tx: TenantTx): Promise<{ granted: T } | { refused: Refusal }> => {
+    const context = await deps.minter.begin(tx);
+    try {
+      const { client, principal } = await authenticate(deps, tx, request);
+      call = callOf(deps, request, principal, client);
+      return { granted: await work({ ...request, deps, tx, context, client, principal, call, attempt }) };
+    } catch (error) {
+      if (!isAnswer(error)) throw error;
+      await recordRefused(tx, call, request, attempt, error);
+      return { refused: error };
+    }
+  };
+  const outcome = await deps.database.forDecision(request.tenant.id, decide).catch(async (error: unknown) => {
+    // The assertion was used before: nothing of the decision was kept, so its refusal is recorded by itself.
+    if (!isAnswer(error)) throw error;
+    await deps.database.forDecision(request.tenant.id, (tx) => recordRefused(tx, call, request, attempt, error));
+    return { refused: error };
+  });
+  if ('refused' in outcome) throw outcome.refused;
+  return outcome.granted;
+}
+
+/** Whether an error is our answer to the request, as opposed to our own failure. */
+function isAnswer(error: unknown): error is Refusal {
+  return error instanceof Refusal && error.row.http < 500;
+}
+
+/** The client itself as a caller: it holds no permission beyond what the endpoint gives it. */
+export function callOf(
+  { runtime }: Pick<GrantDeps, 'runtime'>,
+  { tenant, origin }: FormRequest,
+  principal: Principal,
+  client: Client | undefined,
+): Call {
+  const caller: Caller = {
+    principal,
+    tenantId: tenant.id,
+    tenantSlug: tenant.slug,
+    tenantRole: undefined,
+    scope: new Set(),
+    tokenId: undefined,
+    sessionId: undefined,
+    clientId: client?.id,
+    act: undefined,
+    requestId: origin.requestId,
+    ip: origin.ip,
+  };
+  return { runtime, caller };
+}
+
+function principalOf(client: Client): Principal {
+  if (client.kind === 'service') return `service:${client.id}`;
+  if (client.kind === 'machine') return `client:${client.id}`;
+  if (client.kind === 'host' && client.hostId) return `host:${client.hostId}`;
+  throw new Refusal('unauthorized_client', 'this kind of client cannot ask for tokens');
+}
+
+async function recordRefused(
+  tx: TenantTx,
+  call: Call,
+  { tenant, form }: FormRequest,
+  { subject, decision }: Attempt,
+  refusal: Refusal,
+): Promise<void> {
+  const { clientId } = call.caller;
+  await append(tx, call, {
+    type: 'token.refused',
+    outcome: 'denied',
+    reason: refusal.reason,
+    object: clientId ? { kind: 'client', id: clientId } : { kind: 'tenant', id: tenant.id },
+    ...(subject && { subject }),
+    ...decision,
+    detail: { grant_type: form.get('grant_type') ?? '', refusal: refusal.detail },
+  });
+}

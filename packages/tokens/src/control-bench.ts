@@ -1,0 +1,85 @@
+import { createPostgresEphemeral } from '@mono-auth/cache';
+import { type AgentId, type HostId, newId } from '@mono-auth/core/ids';
+import { openIdentity } from '@mono-auth/identity';
+import { hostParticipant, machineService } from '@mono-auth/machines';
+import { policyService } from '@mono-auth/policy';
+import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
+import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
+import { addMember, type Tenant } from '@mono-auth/tenants';
+import { makeClientKey, type TestClient } from './client-key.ts';
+import { openRpcBench } from './rpc-bench.ts';
+import type { TenantBench } from './tenant-bench.ts';
+
+export interface TestHost extends TestClient {
+  readonly hostId: HostId;
+}
+
+/** What operators and hosts do over RPC, as in real life: hosts enrol by invite, challenge and proof. */
+export interface ControlBench {
+  enrolHost(tenant: Tenant, name: string, access: Access): Promise<TestHost>;
+  createAgent(host: TestHost, name: string, scopes: readonly string[]): Promise<AgentId>;
+  revokeHost(host: TestHost): Promise<void>;
+  /** On top of version 1, which every tenant starts with. */
+  publishPolicy(tenant: Tenant, policyText: string, basedOn: number): Promise<void>;
+}
+
+interface Access {
+  readonly scopes: readonly string[];
+  readonly audiences?: readonly string[];
+}
+
+export function openControlBench(bench: TenantBench): ControlBench {
+  const { database, runtime } = bench;
+  const ephemeral = createPostgresEphemeral({ database, runtime });
+  const call = openRpcBench(runtime, (router) =>
+    router
+      .service(MachineService, machineService({ ...bench, ephemeral }))
+      .service(PolicyService, policyService(bench)),
+  );
+  const identity = openIdentity({
+    ...bench,
+    ephemeral,
+    secret: () => new Uint8Array(32).fill(1),
+    isKnownAudience: async () => false,
+    originOf: () => ({ requestId: newId(runtime, 'req'), ip: '192.0.2.9' }),
+    log: () => {},
+  });
+
+  return {
+    async enrolHost(tenant, name, { scopes, audiences = [] }) {
+      const key = await makeClientKey(runtime);
+      const { token: invite } = await call(tenant, 'machines.v1.MachineService/CreateInvite', {
+        hostName: name,
+        ttlSeconds: 600,
+        scopes,
+        audiences,
+      });
+      const { nonce } = await call(tenant, 'machines.v1.MachineService/Challenge', { credential: invite });
+      const proof = await key.sign('mono-proof+jwt', { aud: tenant.issuer, nonce });
+      const enrolled = await call(tenant, 'machines.v1.MachineService/RedeemInvite', {
+        invite,
+        publicJwk: key.publicJwk,
+        proof,
+      });
+      const { id } = enrolled.host as { id: HostId };
+      return { hostId: id, id: enrolled.clientId as string, tenant, key };
+    },
+    async createAgent({ tenant, hostId }, name, scopes) {
+      const email = `${newId(runtime, 'usr')}@example.test`;
+      const owner = { email, password: 'a long enough passphrase', name: 'Owner' };
+      const ownerUserId = await identity.createUser(tenant, owner);
+      await database.forTenant(tenant.id, (tx) => addMember(tx, ownerUserId, 'member', runtime.nowMs()));
+      const { agent } = await call(tenant, 'machines.v1.MachineService/CreateAgent', {
+        hostId,
+        name,
+        ownerUserId,
+        scopes,
+      });
+      return (agent as { id: AgentId }).id;
+    },
+    revokeHost: ({ tenant, hostId }) => bench.revoke(tenant, { kind: 'host', id: hostId }, [hostParticipant()]),
+    async publishPolicy(tenant, policyText, basedOn) {
+      await call(tenant, 'policy.v1.PolicyService/PublishDraft', { policyText, basedOn: String(basedOn) });
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import { type CreateClientInput, createClient } from '@mono-auth/clients';
+import { newId } from '@mono-auth/core/ids';
+import { systemCaller, type Tenant } from '@mono-auth/tenants';
+import { Hono } from 'hono';
+import { assertClient, makeClientKey, type TestClient } from './client-key.ts';
+import type { TokenDeps } from './deps.ts';
+import { tokenRoutes } from './routes.ts';
+import type { TenantBench } from './tenant-bench.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Record<string, unknown>;
+}
+
+/** A list as value repeats the parameter. */
+export type FormFields = Record<string, string | readonly string[]>;
+
+/** The endpoints of the tenants of a bench, over HTTP. */
+export interface EndpointBench {
+  readonly app: Hono;
+  createClient(
+    tenant: Tenant,
+    input: Pick<CreateClientInput, 'kind' | 'name'> & Partial<CreateClientInput>,
+  ): Promise<TestClient>;
+  post(tenant: Tenant, path: string, form: FormFields, headers?: Record<string, string>): Promise<Answer>;
+  /** Posts as an authenticated client. */
+  ask(client: TestClient, path: string, form: FormFields): Promise<Answer>;
+}
+
+export function openEndpointBench(bench: TenantBench): EndpointBench {
+  const { runtime, database, baseUrl, home, other } = bench;
+  const deps: TokenDeps = {
+    ...bench,
+    originOf: () => ({ requestId: newId(runtime, 'req'), ip: '192.0.2.7' }),
+    revokeToken: ({ caller }, id) => bench.revoke(caller.tenantId === home.id ? home : other, { kind: 'token', id }),
+    onRefusal: () => {},
+  };
+  const app = new Hono().route('/t/:slug', tokenRoutes(deps));
+
+  const post: EndpointBench['post'] = async (tenant, path, form, headers = {}) => {
+    const body = new URLSearchParams();
+    for (const [name, value] of Object.entries(form)) {
+      for (const one of typeof value === 'string' ? [value] : value) body.append(name, one);
+    }
+    const response = await app.request(`${tenant.issuer}${path}`, { method: 'POST', body, headers });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: text === '' ? {} : JSON.parse(text) };
+  };
+
+  return {
+    app,
+    post,
+    async createClient(tenant, input) {
+      const key = await makeClientKey(runtime);
+      const call = { runtime, caller: systemCaller(tenant, newId(runtime, 'req')) };
+      const full = { scopes: [], audiences: [], jwks: { keys: [key.publicJwk] }, baseUrl, ...input };
+      const { id } = await database.forTenant(tenant.id, (tx) => createClient(tx, call, full));
+      return { id, tenant, key };
+    },
+    ask: async (client, path, form) => post(client.tenant, path, { ...(await assertClient(client)), ...form }),
+  };
+}

@@ -1,0 +1,41 @@
+import type { Client } from '@mono-auth/clients';
+import type { DecisionId } from '@mono-auth/core/ids';
+import type { Call, Principal } from '@mono-auth/core/principal';
+import type { TenantTx } from '@mono-auth/database';
+import type { MintContext } from '@mono-auth/minting';
+import type { Tenant } from '@mono-auth/tenants';
+import type { GrantDeps, Origin } from './deps.ts';
+import type { Form } from './form.ts';
+
+/** A request at one of the endpoints, before anybody is proven. */
+export interface FormRequest {
+  readonly tenant: Tenant;
+  readonly form: Form;
+  /** The header of this name: no client of ours authenticates by it. */
+  readonly authorization: string | undefined;
+  readonly origin: Origin;
+}
+
+/** What the policy said, as tokens and evidence carry it. */
+export interface Decision {
+  readonly decisionId: DecisionId;
+  readonly policyVersion: number;
+}
+
+/** What a refusal should say of the request, as far as it got: the evidence of `token.refused`. */
+export interface Attempt {
+  subject?: Principal;
+  decision?: Decision;
+}
+
+/** A grant under work: the client is authenticated, `context` was taken before any status. */
+export interface GrantSession extends FormRequest {
+  readonly deps: GrantDeps;
+  readonly tx: TenantTx;
+  readonly context: MintContext;
+  readonly client: Client;
+  /** The client's principal. */
+  readonly principal: Principal;
+  readonly call: Call;
+  readonly attempt: Attempt;
+}

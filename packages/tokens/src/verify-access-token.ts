@@ -1,0 +1,38 @@
+import { Refusal } from '@mono-auth/core/errors';
+import { issuerOf } from '@mono-auth/core/tenant-slug';
+import { accessTokenType } from '@mono-auth/core/token-claims';
+import type { TenantTx } from '@mono-auth/database';
+import { verifyJwt } from '@mono-auth/keys';
+import type { Tenant } from '@mono-auth/tenants';
+import { decodeProtectedHeader } from 'jose';
+import { isAccessToken, type VerifiedClaims } from './access-token.ts';
+import type { VerifierDeps } from './deps.ts';
+
+/**
+ * Says whether a token of this tenant is good now: syntax, signature, `typ`, `iss`, `exp`, shape, epoch and everything
+ * that the feed has taken away. The audience is the caller's to compare. Inside a transaction hand it in: they do not nest.
+ * @throws Refusal `not_authenticated`.
+ */
+export async function verifyAccessToken(
+  deps: VerifierDeps,
+  tenant: Pick<Tenant, 'id' | 'slug'>,
+  token: string,
+  tx?: TenantTx,
+): Promise<VerifiedClaims> {
+  const claims = await verifyJwt<unknown>(token, await deps.keys.publicKeys(tx ?? tenant.id, 'token'), {
+    typ: accessTokenType,
+    issuer: issuerOf(deps.baseUrl, tenant.slug),
+    nowMs: deps.runtime.nowMs(),
+  });
+  if (!isAccessToken(claims) || claims.tenant_id !== tenant.id) {
+    throw new Refusal('not_authenticated', 'token refused: it is not an access token of this tenant');
+  }
+  // RFC 9449 §7.2: a bound token without the proof of its key is stolen until shown otherwise.
+  if (claims.cnf) throw new Refusal('not_authenticated', 'token refused: it is bound to a key that was not proven');
+  const state = await (tx ? deps.feed.stateIn(tx) : deps.feed.state(tenant.id));
+  const { kid } = decodeProtectedHeader(token);
+  if (state.isRevoked({ ...claims, kid }).revoked) {
+    throw new Refusal('not_authenticated', 'token refused: it has been revoked');
+  }
+  return claims;
+}
