@@ -1,0 +1,101 @@
+import type { ConnectRouter } from '@connectrpc/connect';
+import { append, auditService, recordDenial } from '@mono-auth/audit';
+import { clientService } from '@mono-auth/clients';
+import { notFound } from '@mono-auth/core/errors';
+import type { Caller } from '@mono-auth/core/principal';
+import { platformSlug } from '@mono-auth/core/tenant-slug';
+import { feedService, feedSseRoute } from '@mono-auth/feed';
+import { machineService } from '@mono-auth/machines';
+import { policyService } from '@mono-auth/policy';
+import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
+import { ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
+import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
+import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
+import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
+import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
+import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
+import { revocationService } from '@mono-auth/revocation';
+import { type ProvisionDeps, tenantService } from '@mono-auth/tenants';
+import { authorizationServerMetadata, openidConfiguration, tokenRoutes, tokenService } from '@mono-auth/tokens';
+import {
+  type AccessEffects,
+  createRpcServer,
+  type Http2Exchange,
+  type Ingress,
+  type RpcServer,
+  toOAuthError,
+} from '@mono-auth/transport';
+import { Hono } from 'hono';
+import type { Parts } from './compose.ts';
+import { logRoutes } from './log-routes.ts';
+
+interface Routes {
+  fetch(request: Request, ingress: Ingress): Promise<Response>;
+  /** Undefined when the path names no RPC: over HTTP/2 there is nothing else. */
+  http2(exchange: Http2Exchange, ingress: Ingress): Promise<void> | undefined;
+}
+
+/** `/t/{slug}/rpc/monoauth.…` and, where the token alone names the tenant, `/monoauth.…`. */
+const rpcPath = /^(?:\/t\/[^/]+\/rpc)?(\/monoauth\.[a-z]+\.v\d+\.[A-Za-z]+\/[A-Za-z]+)$/;
+
+/** Everything the control plane answers: one line for each capability. */
+export function createRoutes(
+  parts: Parts,
+  provisioning: ProvisionDeps,
+  authenticate: AccessEffects['authenticate'],
+): Routes {
+  const { database, runtime } = parts;
+  const rpc = createRpcServer({
+    authenticate,
+    record: (denial) => recordDenial(database, runtime, denial),
+    isPlatform: (caller: Caller) => caller.tenantSlug === platformSlug,
+    onRefusal: parts.onRefusal,
+    routes: (router: ConnectRouter) => {
+      router.service(TenantService, tenantService({ ...provisioning, runtime }));
+      router.service(MachineService, machineService(parts));
+      router.service(ClientService, clientService(parts));
+      router.service(TokenService, tokenService(parts.tokens));
+      router.service(FeedService, feedService({ ...parts, recordEvent: append }));
+      router.service(RevocationService, revocationService(parts.revocation));
+      router.service(PolicyService, policyService(parts));
+      router.service(AuditService, auditService(parts));
+    },
+  });
+  const http = createHttp(parts, rpc, authenticate);
+  const rpcPathOf = (url: string) => rpcPath.exec(new URL(url).pathname)?.[1] ?? '';
+  return {
+    async fetch(request, ingress) {
+      const answered = rpc.fetch(request, rpcPathOf(request.url), ingress);
+      if (answered) return answered;
+      return ingress.refusal ? toOAuthError(ingress.refusal) : http.fetch(request);
+    },
+    http2: (exchange, ingress) => rpc.http2(exchange, rpcPathOf(exchange.url), ingress),
+  };
+}
+
+/** The OAuth endpoints, the hosted pages and the discovery documents. */
+function createHttp(parts: Parts, rpc: RpcServer, authenticate: AccessEffects['authenticate']): Hono {
+  const app = new Hono();
+  app.get('/.well-known/oauth-authorization-server/t/:slug', async (c) => {
+    const tenant = await parts.tenants.bySlug(c.req.param('slug'));
+    if (tenant?.status !== 'active') throw notFound('tenant');
+    return c.json(authorizationServerMetadata(tenant, parts.baseUrl), 200, publicDocument);
+  });
+  app.get('/.well-known/openid-configuration/t/:slug', async (c) => {
+    const tenant = await parts.tenants.bySlug(c.req.param('slug'));
+    if (tenant?.status !== 'active') throw notFound('tenant');
+    return c.json(openidConfiguration(tenant, parts.baseUrl), 200, publicDocument);
+  });
+  const followFeed = feedSseRoute({ rpc, ingressOf: parts.ingressOf });
+  app.get('/t/:slug/feed', (c) => followFeed(c.req.raw));
+  app.route('/t/:slug', tokenRoutes(parts.tokens));
+  app.route('/t/:slug', logRoutes(parts, authenticate));
+  app.route('/t/:slug', parts.identity.routes());
+  app.notFound(() => toOAuthError(notFound('page')));
+  app.onError((error) => toOAuthError(error));
+  return app;
+}
+
+/** Discovery documents change with a release or a rotation only. */
+const publicDocument = { 'cache-control': 'public, max-age=300' };

@@ -1,0 +1,81 @@
+import { asRefusal, notFound, type Refusal } from '@mono-auth/core/errors';
+import { newId, type TenantId } from '@mono-auth/core/ids';
+import type { Runtime } from '@mono-auth/core/runtime';
+import type { Ingress } from '@mono-auth/transport';
+import { checkPath } from './request-path.ts';
+import { stripHeaders } from './strip-headers.ts';
+import { agree, fromBody, fromHost, fromPath, fromQuery, fromToken } from './tenant-names.ts';
+
+/** What the gateway knows of a tenant. */
+export interface RoutedTenant {
+  readonly id: TenantId;
+  readonly slug: string;
+  readonly status: string;
+}
+
+export interface AdmissionDeps {
+  readonly runtime: Runtime;
+  readonly baseUrl: string;
+  /** Finds a tenant by slug or id (`Resolve`). */
+  find(name: string): Promise<RoutedTenant | undefined>;
+  /** Told of every request that ends here. */
+  onRefusal(refusal: Refusal, requestId: string): void;
+}
+
+/** A request as it came over the wire, whatever the wire. */
+export interface Arrival {
+  /** Absolute, with the path as it was sent: parsing it folds dot segments away. */
+  readonly url: string;
+  readonly headers: Headers;
+  /** As the client named us: Host, or `:authority` over HTTP/2. */
+  readonly host: string;
+  readonly body: Uint8Array | undefined;
+  /** Address of the peer; empty when unknown. */
+  readonly ip: string;
+}
+
+export interface Admitted {
+  /** Without what a client has no business to send. */
+  readonly headers: Headers;
+  /** Carries the refusal, when there is one: the protocol that was spoken encodes it. */
+  readonly ingress: Ingress;
+}
+
+/**
+ * The rules of the edge, the same on every listener: identity headers go, the path has one reading, and everything that
+ * names a tenant names the same one, which is active.
+ */
+export function createAdmission(deps: AdmissionDeps): (arrival: Arrival) => Promise<Admitted> {
+  const baseHost = new URL(deps.baseUrl).host;
+  return async ({ url: sent, headers: incoming, host, body, ip }) => {
+    const requestId = newId(deps.runtime, 'req');
+    const { headers, tenants } = stripHeaders(incoming);
+    const url = new URL(sent);
+    const names = () => [
+      ...fromPath(url.pathname),
+      ...fromHost(host, baseHost),
+      ...tenants.map((name) => ({ from: 'header' as const, name })),
+      ...fromQuery(url.searchParams),
+      ...(body ? fromBody(headers.get('content-type') ?? '', body) : []),
+      ...fromToken(headers.get('authorization'), deps.baseUrl),
+    ];
+    try {
+      checkPath(rawPathOf(sent));
+      const tenant = await agree(names(), deps.find);
+      if (tenant && tenant.status !== 'active') throw notFound('tenant');
+      const named = tenant && { id: tenant.id, slug: tenant.slug };
+      return { headers, ingress: { requestId, ip, tenant: named, refusal: undefined } };
+    } catch (error) {
+      const refusal = asRefusal(error);
+      deps.onRefusal(refusal, requestId);
+      return { headers, ingress: { requestId, ip, tenant: undefined, refusal } };
+    }
+  };
+}
+
+/** The path as it came over the wire: `URL` has folded dot segments away by then. */
+function rawPathOf(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3);
+  const end = url.slice(start).search(/[?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+}

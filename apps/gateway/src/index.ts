@@ -1,0 +1,2 @@
+export { type Admitted, type Arrival, createAdmission, type RoutedTenant } from './admit-request.ts';
+export { createGateway, type GatewayDeps } from './gateway.ts';
