@@ -1,0 +1,237 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { utf8 } from '@mono-auth/core/encoding';
+import { newId } from '@mono-auth/core/ids';
+import { systemRuntime } from '@mono-auth/core/runtime';
+import { ErrorInfoSchema } from '@mono-auth/proto/google/rpc/error_details';
+import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
+import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
+import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
+import { EnforcementState, RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
+import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
+import { generateKeyPair, SignJWT } from 'jose';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { runCli } from './index.ts';
+
+const agent = newId(systemRuntime, 'agt');
+const host = newId(systemRuntime, 'hst');
+const tenant = newId(systemRuntime, 'ten');
+let directory: string;
+let server: Server;
+let issuer: string;
+let token: string;
+let invite: string;
+let enforced = 2;
+let refusal: string | undefined;
+let forms: URLSearchParams[] = [];
+let seen: { authorization: string | null; request: object }[] = [];
+
+const hostAnswer = { id: host, name: 'web-1', generation: 1n, clientId: newId(systemRuntime, 'cli') };
+
+function routes(router: ConnectRouter): void {
+  router.service(MachineService, {
+    createInvite: (request, { requestHeader }) => {
+      seen.push({ authorization: requestHeader.get('authorization'), request });
+      return { invite: { id: newId(systemRuntime, 'inv'), hostName: request.hostName }, token: invite };
+    },
+    challenge: () => ({ nonce: 'nonce' }),
+    redeemInvite: () => ({ host: hostAnswer, clientId: hostAnswer.clientId, joinState: 'a.b.c', issuer }),
+    listHosts: ({ pageToken }) =>
+      pageToken === ''
+        ? { hosts: [{ ...hostAnswer, name: '\u001b[31mred' }], nextPageToken: 'more' }
+        : { hosts: [{ ...hostAnswer, name: 'second' }] },
+    getHost: () => {
+      const info = create(ErrorInfoSchema, { reason: refusal ?? 'not_found', domain: 'monoauth' });
+      throw new ConnectError('host not found', Code.NotFound, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+    },
+  });
+  router.service(TenantService, { getTenant: () => ({ tenant: { id: tenant, slug: 'tenant-a' } }) });
+  router.service(RevocationService, {
+    revoke: (request) => {
+      seen.push({ authorization: null, request });
+      const [name, at] = ['orders-1', timestampFromMs(1_800_000_000_000)];
+      return {
+        revocation: { id: newId(systemRuntime, 'rev'), feedSeq: 7n, casualties: [{ kind: 'agent', count: 3n }] },
+        receipt: { enforced, registered: 2, points: [{ name, state: EnforcementState.APPLIED, at }] },
+      };
+    },
+  });
+  router.service(PolicyService, {
+    check: ({ action, context }) => ({ allowed: action === 'orders:read' && context?.mfa === true, policyVersion: 4n }),
+  });
+  router.service(AuditService, {
+    getCheckpoint: () => ({ vkey: 'log+00000000+AQ==' }),
+    async *exportBundle() {
+      yield { chunk: utf8('one\n') };
+      if (refusal === 'unavailable') throw new ConnectError('going away', Code.Unavailable);
+      yield { chunk: utf8('two\n') };
+    },
+  });
+}
+
+async function answerPlain(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  response.writeHead(200, { 'content-type': 'application/json' });
+  const document = { issuer, jwks_uri: `${issuer}/jwks`, token_endpoint: `${issuer}/oauth2/token` };
+  if (!request.url?.endsWith('/oauth2/token')) return void response.end(JSON.stringify(document));
+  forms.push(new URLSearchParams(Buffer.concat(chunks).toString()));
+  response.end(JSON.stringify({ access_token: token, token_type: 'Bearer', expires_in: 300, scope: 'orders:read' }));
+}
+
+beforeAll(async () => {
+  const fallback = (request: unknown, response: unknown) =>
+    void answerPlain(request as IncomingMessage, response as ServerResponse);
+  server = createServer(connectNodeAdapter({ requestPathPrefix: '/t/tenant-a/rpc', routes, fallback }));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}/t/tenant-a`;
+  const { privateKey } = await generateKeyPair('ES256');
+  const sign = (jti: string) =>
+    new SignJWT({ iss: issuer, jti, exp: 2_000_000_000 }).setProtectedHeader({ alg: 'ES256' }).sign(privateKey);
+  [token, invite] = await Promise.all([sign('tok_1'), sign('inv_1')]);
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'monoauth-operate-'));
+  [forms, seen, enforced, refusal] = [[], [], 2, undefined];
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+async function cli(inputs: readonly string[], stdin = '') {
+  const [out, err]: [string[], string[]] = [[], []];
+  const code = await runCli(inputs, {
+    env: { MONO_STATE_DIR: join(directory, 'state'), MONO_TOKEN: token },
+    stdout: { write: (text) => out.push(text) },
+    stderr: { write: (text) => err.push(text) },
+    readStdin: async () => stdin,
+  });
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+describe('revoke', () => {
+  test('prints the receipt', async () => {
+    const { code, out } = await cli(['revoke', 'host', host, '--reason', 'stolen', '--wait']);
+    expect(code).toBe(0);
+    expect(out).toContain('enforced at 2 of 2');
+    expect(out).toMatch(/orders-1 +applied +2027-01-15T08:00:00.000Z/);
+    expect(out).toContain('3 agent');
+    const target = { case: 'hostId', value: host };
+    expect(seen[0]?.request).toMatchObject({ reason: 'stolen', waitMs: 25_000, target: { target } });
+  });
+
+  test('with --wait, somebody who does not enforce it yet is a failure that may pass', async () => {
+    enforced = 1;
+    const { code, out, err } = await cli(['revoke', 'host', host, '--reason', 'stolen', '--wait']);
+    expect(code).toBe(9);
+    expect(out + err).toContain('enforced at 1 of 2');
+    expect((await cli(['revoke', 'host', host, '--reason', 'stolen'])).code).toBe(0);
+  });
+
+  test('of a tenant must name one’s own', async () => {
+    expect(await cli(['revoke', 'tenant', 'tenant-b', '--reason', 'r'])).toMatchObject({ code: 2, out: '' });
+    expect(seen).toEqual([]);
+    expect((await cli(['revoke', 'tenant', tenant, '--reason', 'r'])).code).toBe(0);
+    expect(seen[0]?.request).toMatchObject({ target: { target: { case: 'tenant', value: true } } });
+  });
+});
+
+test('an invite is the answer, or a file that its owner alone can read', async () => {
+  const create = ['invite', 'create', '--host-name', 'web-1', '--ttl', '60', '--scope', 'a b'];
+  expect(await cli(create)).toEqual({ code: 0, out: `${invite}\n`, err: '' });
+  expect(seen[0]).toMatchObject({
+    authorization: `Bearer ${token}`,
+    request: { hostName: 'web-1', ttlSeconds: 60, scopes: ['a', 'b'] },
+  });
+  const file = join(directory, 'invite');
+  expect((await cli([...create, '--out', file])).code).toBe(0);
+  expect(readFileSync(file, 'utf8')).toBe(`${invite}\n`);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect((await cli([...create, '--out', file])).code).toBe(7);
+  expect(seen).toHaveLength(2);
+});
+
+describe('an enrolled machine', () => {
+  const enroll = () => cli(['enroll', '--server', new URL(issuer).origin, '--invite-file', '-', '--json'], invite);
+
+  test('keeps its key in a file of its own, and enrolling again changes nothing', async () => {
+    const first = await enroll();
+    expect(JSON.parse(first.out)).toMatchObject({ host_id: host, issuer, generation: 1 });
+    const path = join(directory, 'state', 'host.json');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const kept = readFileSync(path, 'utf8');
+    expect(first.out).not.toContain(JSON.parse(kept).privateJwk.d);
+    expect(await enroll()).toEqual(first);
+    expect(readFileSync(path, 'utf8')).toBe(kept);
+  });
+
+  test('exchanges a person’s token with that of its agent', async () => {
+    await enroll();
+    const args = ['token', 'exchange', '--subject-token-file', '-', '--agent', agent, '--aud', 'https://orders.test'];
+    expect(await cli(args, 'person\n')).toMatchObject({ code: 0, out: `${token}\n` });
+    expect(forms.map((form) => form.get('agent') ?? form.get('actor_token'))).toEqual([agent, token]);
+    expect(forms[1]?.get('subject_token')).toBe('person');
+  });
+
+  test('is needed for an agent’s token: 4', async () => {
+    expect(await cli(['token', 'mint', '--agent', agent])).toMatchObject({ code: 4, out: '' });
+  });
+});
+
+describe('lists and objects', () => {
+  test('a list has every page, and no name moves the terminal', async () => {
+    const { out } = await cli(['host', 'ls']);
+    expect(out.trimEnd().split('\n')).toHaveLength(3);
+    expect(out).not.toContain('\u001b');
+    expect(JSON.parse((await cli(['host', 'ls', '--json'])).out).hosts).toHaveLength(2);
+  });
+
+  test.each([
+    ['not_found', 3],
+    ['insufficient_scope', 5],
+    ['stale_version', 7],
+    ['pending_approval', 6],
+    ['rate_limited', 9],
+    ['internal', 1],
+  ])('a refusal %s exits with %i', async (reason, code) => {
+    refusal = reason;
+    const ran = await cli(['host', 'get', host]);
+    expect(ran).toEqual({ code, out: '', err: `monoauth: ${reason}: host not found\n` });
+  });
+});
+
+test('policy check: allowed exits with 0, denied with 5', async () => {
+  const check = (action: string) =>
+    cli(['policy', 'check', 'user:usr_1', action, 'order/17', '--context-file', '-'], '{"mfa":true}');
+  expect(await check('orders:read')).toMatchObject({ code: 0, err: '' });
+  const denied = await check('orders:write');
+  expect(denied.code).toBe(5);
+  expect(denied.out).toContain('denied');
+  expect((await cli(['policy', 'check', 'user:usr_1', 'orders:read', 'order'])).code).toBe(2);
+});
+
+test('audit export writes a new file, and never over an old one', async () => {
+  const out = join(directory, 'bundle.ndjson');
+  const ran = await cli(['audit', 'export', '--out', out, '--json']);
+  expect(JSON.parse(ran.out)).toEqual({ bundle: out, bytes: 8, vkey: 'log+00000000+AQ==' });
+  expect(readFileSync(out, 'utf8')).toBe('one\ntwo\n');
+  expect(statSync(out).mode & 0o777).toBe(0o600);
+  expect(await cli(['audit', 'export', '--out', out])).toMatchObject({ code: 7, out: '' });
+  expect(readFileSync(out, 'utf8')).toBe('one\ntwo\n');
+});
+
+test('an export that breaks off leaves no file that looks like one', async () => {
+  const out = join(directory, 'bundle.ndjson');
+  refusal = 'unavailable';
+  expect(await cli(['audit', 'export', '--out', out])).toMatchObject({ code: 9, out: '' });
+  expect(existsSync(out)).toBe(false);
+});
