@@ -1,0 +1,260 @@
+import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import { newId } from '@mono-auth/core/ids';
+import { systemRuntime } from '@mono-auth/core/runtime';
+import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import { rpcClient } from '../tour/person.ts';
+import { enrolPlainly, redemptionOf, renewalOf } from './enrol-plainly.ts';
+import { ownerEmail, ownerPassword } from './installation.ts';
+import { makeKey, postRpc } from './plain-client.ts';
+import { type Handles, sharedKey, sharedNames, type TenantScene } from './tenant-scene.ts';
+
+/** What is tried with one RPC. Messages are in the contract's JSON form. */
+export interface IsolationRow {
+  /** A call that succeeds in its own tenant. */
+  readonly own: (here: TenantScene) => JsonObject | Promise<JsonObject>;
+  /** The answer to `own` names things of its tenant, so that the search for them is known to find something. */
+  readonly shows?: true;
+  /** Calls that name something of another tenant: refused as if it had never been. */
+  readonly foreign?: (there: Handles, here: TenantScene) => readonly JsonObject[];
+  /** Calls that name something of another tenant and are answered, without a word of that tenant. */
+  readonly silent?: (there: TenantScene) => readonly JsonObject[];
+}
+
+/** A name that no other call of this run uses. */
+const freshName = () => `n-${systemRuntime.uuid()}`;
+const byId = (kind: 'host' | 'agent' | 'client' | 'invite') => (handles: Handles) => [{ id: handles[kind] }];
+const pageAfter = (kind: keyof Handles) => (there: TenantScene) => [{ pageToken: there.handles[kind] }];
+
+/** Some position: it is looked at only for a subscriber that is there. */
+const applied = { incarnation: '1', seq: '0', hash: Buffer.alloc(32).toString('base64') };
+
+async function call(here: TenantScene, method: string, message: JsonValue): Promise<JsonObject> {
+  const { status, body } = await postRpc(here.issuer, method, message, here.ownerToken);
+  if (status !== 200) throw new Error(`${method}: ${status} ${JSON.stringify(body)}`);
+  return body;
+}
+
+async function newInvite(here: TenantScene): Promise<{ id: string; token: string }> {
+  const answer = await call(here, 'monoauth.machines.v1.MachineService/CreateInvite', { hostName: freshName() });
+  return { id: (answer.invite as { id: string }).id, token: answer.token as string };
+}
+
+const tenants: Readonly<Record<string, IsolationRow>> = {
+  'monoauth.tenants.v1.TenantService/Resolve': { own: ({ slug }) => ({ slug }) },
+  'monoauth.tenants.v1.TenantService/ProvisionTenant': {
+    own: () => ({
+      slug: `t${systemRuntime.uuid().slice(-12)}`,
+      displayName: freshName(),
+      ownerEmail,
+      ownerPassword,
+    }),
+  },
+  'monoauth.tenants.v1.TenantService/GetTenant': { own: () => ({}), shows: true },
+  'monoauth.tenants.v1.TenantService/ListTenants': { own: () => ({}) },
+};
+
+const machines: Readonly<Record<string, IsolationRow>> = {
+  'monoauth.machines.v1.MachineService/CreateInvite': {
+    own: () => ({ hostName: freshName() }),
+    shows: true,
+    silent: () => [{ hostName: 'fra-08', idempotencyKey: sharedKey }],
+  },
+  'monoauth.machines.v1.MachineService/ListInvites': {
+    own: () => ({}),
+    shows: true,
+    silent: pageAfter('invite'),
+  },
+  'monoauth.machines.v1.MachineService/RevokeInvite': {
+    own: async (here) => ({ id: (await newInvite(here)).id }),
+    shows: true,
+    foreign: byId('invite'),
+  },
+  'monoauth.machines.v1.MachineService/Challenge': {
+    own: async (here) => ({ credential: (await newInvite(here)).token }),
+    foreign: ({ inviteToken, joinState }) => [{ credential: inviteToken }, { credential: joinState }],
+  },
+  'monoauth.machines.v1.MachineService/RedeemInvite': {
+    own: async (here) => redemptionOf(here.issuer, (await newInvite(here)).token, await makeKey()),
+    shows: true,
+    foreign: ({ inviteToken }, { host }) => [
+      { invite: inviteToken, publicJwk: host.client.key.publicJwk as JsonObject, proof: 'never.looked.at' },
+    ],
+  },
+  'monoauth.machines.v1.MachineService/RenewHost': {
+    own: async (here) => {
+      const host = await enrolPlainly(here.issuer, (await newInvite(here)).token);
+      return renewalOf(host, systemRuntime.uuid());
+    },
+    shows: true,
+    foreign: ({ joinState }, { host }) => [
+      {
+        joinState,
+        requestId: systemRuntime.uuid(),
+        nextPublicJwk: host.client.key.publicJwk as JsonObject,
+        proof: 'never.looked.at',
+      },
+    ],
+  },
+  'monoauth.machines.v1.MachineService/GetHost': {
+    own: ({ handles }) => ({ id: handles.host }),
+    shows: true,
+    foreign: byId('host'),
+  },
+  'monoauth.machines.v1.MachineService/ListHosts': { own: () => ({}), shows: true, silent: pageAfter('host') },
+  'monoauth.machines.v1.MachineService/CreateAgent': {
+    own: ({ handles }) => ({ hostId: handles.host, name: freshName() }),
+    shows: true,
+    foreign: ({ host, user }, here) => [
+      { hostId: host, name: freshName() },
+      { hostId: here.handles.host, name: freshName(), ownerUserId: user },
+    ],
+  },
+  'monoauth.machines.v1.MachineService/GetAgent': {
+    own: ({ handles }) => ({ id: handles.agent }),
+    shows: true,
+    foreign: byId('agent'),
+  },
+  'monoauth.machines.v1.MachineService/ListAgents': {
+    own: () => ({}),
+    shows: true,
+    foreign: ({ host }) => [{ hostId: host }],
+    silent: pageAfter('agent'),
+  },
+};
+
+const clients: Readonly<Record<string, IsolationRow>> = {
+  'monoauth.clients.v1.ClientService/CreateClient': {
+    own: () => newClient(freshName()),
+    shows: true,
+  },
+  'monoauth.clients.v1.ClientService/GetClient': {
+    own: ({ handles }) => ({ id: handles.client }),
+    shows: true,
+    foreign: byId('client'),
+  },
+  'monoauth.clients.v1.ClientService/ListClients': { own: () => ({}), shows: true, silent: pageAfter('client') },
+  'monoauth.tokens.v1.TokenService/Introspect': {
+    own: ({ ownerToken }) => ({ token: ownerToken }),
+    shows: true,
+    silent: ({ handles }) => [{ token: handles.accessToken }],
+  },
+};
+
+async function newClient(name: string): Promise<JsonObject> {
+  const { publicJwk } = await makeKey();
+  return { kind: 'CLIENT_KIND_MACHINE', name, jwks: { keys: [publicJwk as JsonObject] } };
+}
+
+const feed: Readonly<Record<string, IsolationRow>> = {
+  'monoauth.feed.v1.FeedService/Register': {
+    own: () => ({ name: freshName() }),
+    shows: true,
+    silent: () => [{ name: sharedNames.subscriber }],
+  },
+  'monoauth.feed.v1.FeedService/Watch': {
+    own: ({ handles }) => ({ subscriberId: handles.subscriber }),
+    shows: true,
+    foreign: ({ subscriber }) => [{ subscriberId: subscriber }],
+  },
+  'monoauth.feed.v1.FeedService/Acknowledge': {
+    own: async (here) => ({ subscriberId: here.handles.subscriber, applied: await headOf(here), nonce: 'n-1' }),
+    shows: true,
+    foreign: ({ subscriber }) => [{ subscriberId: subscriber, applied, nonce: 'n-1' }],
+  },
+  'monoauth.feed.v1.FeedService/ListSubscribers': {
+    own: () => ({}),
+    shows: true,
+    silent: pageAfter('subscriber'),
+  },
+};
+
+const revocations: Readonly<Record<string, IsolationRow>> = {
+  'monoauth.revocation.v1.RevocationService/Revoke': {
+    own: () => ({ target: { tokenId: newId(systemRuntime, 'tok') }, reason: 'lost' }),
+    shows: true,
+    foreign: ({ session, host }) => [
+      { target: { sessionId: session }, reason: 'not mine' },
+      { target: { hostId: host }, reason: 'not mine' },
+    ],
+  },
+  'monoauth.revocation.v1.RevocationService/Preview': {
+    own: () => ({ target: { tenant: true } }),
+    foreign: ({ session, host }) => [{ target: { sessionId: session } }, { target: { hostId: host } }],
+    silent: ({ handles }) => [{ target: { tokenId: handles.token } }],
+  },
+  'monoauth.revocation.v1.RevocationService/ListRevocations': {
+    own: () => ({}),
+    shows: true,
+    silent: pageAfter('revocation'),
+  },
+  'monoauth.revocation.v1.RevocationService/GetReceipt': {
+    own: ({ handles }) => ({ revocationId: handles.revocation }),
+    shows: true,
+    foreign: ({ revocation }) => [{ revocationId: revocation }],
+  },
+};
+
+const policyText = 'permit (principal, action, resource);';
+
+const policies: Readonly<Record<string, IsolationRow>> = {
+  'monoauth.policy.v1.PolicyService/ValidateDraft': { own: () => ({ policyText }) },
+  'monoauth.policy.v1.PolicyService/PublishDraft': {
+    own: async (here) => ({ policyText: `// ${freshName()}\n${policyText}`, basedOn: await policyVersionOf(here) }),
+    shows: true,
+  },
+  'monoauth.policy.v1.PolicyService/ListVersions': {
+    own: () => ({}),
+    shows: true,
+    silent: () => [{ pageToken: '9' }],
+  },
+  'monoauth.policy.v1.PolicyService/GetSnapshot': { own: () => ({}), shows: true },
+  'monoauth.policy.v1.PolicyService/Check': {
+    own: ({ handles }) => checkOf(handles),
+    silent: ({ handles }) => [checkOf(handles)],
+  },
+};
+
+function checkOf({ user }: Handles): JsonObject {
+  return { principal: `user:${user}`, action: 'orders:read', resourceType: 'order', resourceId: '42' };
+}
+
+const audit: Readonly<Record<string, IsolationRow>> = {
+  'monoauth.audit.v1.AuditService/ListEvents': { own: () => ({}), shows: true, silent: pageAfter('event') },
+  'monoauth.audit.v1.AuditService/GetCheckpoint': { own: () => ({}), shows: true },
+  'monoauth.audit.v1.AuditService/ProveInclusion': {
+    own: ({ handles }) => ({ eventId: handles.event }),
+    shows: true,
+    foreign: ({ event }) => [{ eventId: event }],
+  },
+  'monoauth.audit.v1.AuditService/ProveConsistency': { own: () => ({ fromSize: '1' }), shows: true },
+  'monoauth.audit.v1.AuditService/ExportBundle': { own: () => ({}), shows: true },
+};
+
+async function policyVersionOf(here: TenantScene): Promise<string> {
+  const { versions } = await call(here, 'monoauth.policy.v1.PolicyService/ListVersions', { pageSize: 1 });
+  return (versions as { version: string }[])[0]?.version ?? '';
+}
+
+/** Where the feed stands, as a subscriber may say that it has applied it: it was sent this head. */
+async function headOf({ issuer, ownerToken, handles }: TenantScene): Promise<JsonObject> {
+  const watched = rpcClient(issuer, FeedService, ownerToken).watch({ subscriberId: handles.subscriber });
+  for await (const { head } of watched) {
+    if (!head) break;
+    return {
+      incarnation: String(head.incarnation),
+      seq: String(head.seq),
+      hash: Buffer.from(head.hash).toString('base64'),
+    };
+  }
+  throw new Error('the feed sent no head');
+}
+
+export const isolationRows: Readonly<Record<string, IsolationRow>> = {
+  ...tenants,
+  ...machines,
+  ...clients,
+  ...feed,
+  ...revocations,
+  ...policies,
+  ...audit,
+};

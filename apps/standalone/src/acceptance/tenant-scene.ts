@@ -1,0 +1,107 @@
+import type { JsonObject } from '@bufbuild/protobuf';
+import { newId, type TenantId } from '@mono-auth/core/ids';
+import { systemRuntime } from '@mono-auth/core/runtime';
+import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
+import { ClientKind, ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
+import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
+import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
+import { decodeJwt } from 'jose';
+import { type Person, rpcClient } from '../tour/person.ts';
+import { enrolPlainly, type PlainHost } from './enrol-plainly.ts';
+import type { Installation } from './installation.ts';
+import { makeKey, PlainClient } from './plain-client.ts';
+
+/** A tenant in which something of every kind exists. */
+export interface TenantScene {
+  readonly tenantId: TenantId;
+  readonly slug: string;
+  readonly issuer: string;
+  readonly owner: Person;
+  /** Of the owner, with every permission of the tenant. */
+  readonly ownerToken: string;
+  readonly service: PlainClient;
+  /** What the service is. */
+  readonly resource: string;
+  readonly host: PlainHost;
+  readonly handles: Handles;
+}
+
+/** What names one thing of a tenant to those who hold it. */
+export interface Handles {
+  readonly host: string;
+  readonly agent: string;
+  readonly client: string;
+  readonly invite: string;
+  readonly subscriber: string;
+  readonly revocation: string;
+  readonly session: string;
+  readonly token: string;
+  readonly user: string;
+  readonly event: string;
+  /** Of an invite that nobody has redeemed. */
+  readonly inviteToken: string;
+  readonly joinState: string;
+  readonly accessToken: string;
+}
+
+/** Alike in every tenant: none of them may tell one tenant's objects from another's. */
+export const sharedNames = { host: 'fra-07', client: 'orders', agent: 'reconciler', subscriber: 'edge' } as const;
+export const sharedKey = 'the-same-idempotency-key';
+
+export const orderScopes = ['orders:read', 'orders:write'];
+const serviceScopes = ['feed:follow', 'policy:read', 'policy:check', 'tokens:introspect', ...orderScopes];
+
+/** Provisions a tenant and makes one thing of each kind in it. */
+export async function openTenantScene(installation: Installation, slug: string): Promise<TenantScene> {
+  const tenant = await installation.provision(slug);
+  const { issuer, id: tenantId } = tenant;
+  const owner = await installation.signIn(slug);
+  const ownerToken = await owner.token();
+  const resource = `https://orders.${slug}.example`;
+  const service = await registerService(issuer, ownerToken, resource);
+  const machines = rpcClient(issuer, MachineService, ownerToken);
+  const enrolment = { hostName: sharedNames.host, scopes: orderScopes, audiences: [resource] };
+  const host = await enrolPlainly(issuer, (await machines.createInvite(enrolment)).token);
+  const open = await machines.createInvite({ hostName: 'fra-08', idempotencyKey: sharedKey });
+  const named = { hostId: host.hostId, name: sharedNames.agent, scopes: orderScopes, idempotencyKey: sharedKey };
+  const { agent } = await machines.createAgent(named);
+  const { subscriberId } = await rpcClient(issuer, FeedService, ownerToken).register({ name: sharedNames.subscriber });
+  const { revocation } = await rpcClient(issuer, RevocationService, ownerToken).revoke({
+    target: { target: { case: 'tokenId', value: newId(systemRuntime, 'tok') } },
+    reason: 'seen in a log',
+    idempotencyKey: sharedKey,
+  });
+  await installation.controlPlane.jobs.sealTenant(tenantId);
+  const { events } = await rpcClient(issuer, AuditService, ownerToken).listEvents({ type: 'host.enrolled' });
+  const { sub = '', sid, jti = '' } = decodeJwt<{ sid: string }>(ownerToken);
+  const handles: Handles = {
+    host: host.hostId,
+    agent: agent?.id ?? '',
+    client: service.id,
+    invite: open.invite?.id ?? '',
+    subscriber: subscriberId,
+    revocation: revocation?.id ?? '',
+    session: sid,
+    token: jti,
+    user: sub.slice('user:'.length),
+    event: events[0]?.event?.id ?? '',
+    inviteToken: open.token,
+    joinState: host.joinState,
+    accessToken: ownerToken,
+  };
+  return { tenantId, slug, issuer, owner, ownerToken, service, resource, host, handles };
+}
+
+async function registerService(issuer: string, ownerToken: string, resource: string): Promise<PlainClient> {
+  const key = await makeKey();
+  const { client } = await rpcClient(issuer, ClientService, ownerToken).createClient({
+    kind: ClientKind.SERVICE,
+    name: sharedNames.client,
+    scopes: serviceScopes,
+    resource,
+    jwks: { keys: [key.publicJwk as JsonObject] },
+    idempotencyKey: sharedKey,
+  });
+  return new PlainClient(issuer, client?.id ?? '', key);
+}

@@ -1,0 +1,67 @@
+import { createClient } from '@connectrpc/connect';
+import { createConnectTransport } from '@connectrpc/connect-node';
+import { isId, newId } from '@mono-auth/core/ids';
+import { systemRuntime as runtime } from '@mono-auth/core/runtime';
+import type { Database } from '@mono-auth/database';
+import { createAdmission } from '@mono-auth/gateway';
+import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
+import { type GrpcListener, openGrpcListener } from '../grpc-listener.ts';
+import { type Installation, openInstallation } from './installation.ts';
+
+/** An installation with its gRPC port beside it, and a tenant with its owner. */
+export interface WiresScene {
+  readonly installation: Installation;
+  readonly grpc: GrpcListener;
+  /** URL of the tenant on the main port, and of the gRPC port. */
+  readonly issuer: string;
+  readonly grpcUrl: string;
+  /** A token of the owner for the RPC face. */
+  readonly token: string;
+  /** What went wrong behind the gRPC port. */
+  readonly errors: unknown[];
+  /** Headers that reached the RPCs behind the gRPC port. */
+  readonly arrived: Headers[];
+  register(name: string): Promise<string>;
+  /** Makes a new entry in the tenant's feed: a token that nobody holds is revoked. */
+  revokeSomething(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const as = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+
+export async function openWiresScene(database: Database, kek: Uint8Array, slug: string): Promise<WiresScene> {
+  const installation = await openInstallation(database, kek);
+  const { controlPlane, baseUrl } = installation;
+  const grpc = await openGrpcListener('MONO_GRPC_LISTEN', { host: '127.0.0.1', port: 0 });
+  const errors: unknown[] = [];
+  const arrived: Headers[] = [];
+  grpc.serve({
+    admit: createAdmission({
+      ...{ runtime, baseUrl, onRefusal: () => {} },
+      find: (name) => (isId('ten', name) ? controlPlane.tenants.byId(name) : controlPlane.tenants.bySlug(name)),
+    }),
+    http2(exchange, ingress) {
+      arrived.push(exchange.headers);
+      return controlPlane.http2(exchange, ingress);
+    },
+    onError: (error) => errors.push(error),
+  });
+  await installation.provision(slug);
+  const issuer = `${baseUrl}/t/${slug}`;
+  const token = await (await installation.signIn(slug)).token();
+  const transport = createConnectTransport({ baseUrl: `${issuer}/rpc`, httpVersion: '1.1' });
+  return {
+    ...{ installation, grpc, issuer, token, errors, arrived },
+    grpcUrl: `http://127.0.0.1:${grpc.port}`,
+    register: async (name) => (await createClient(FeedService, transport).register({ name }, as(token))).subscriberId,
+    async revokeSomething() {
+      const target = { target: { case: 'tokenId' as const, value: newId(runtime, 'tok') } };
+      await createClient(RevocationService, transport).revoke({ target, reason: 'test' }, as(token));
+    },
+    async close() {
+      await grpc.stop(0);
+      await installation.close();
+    },
+  };
+}

@@ -1,0 +1,183 @@
+import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
+import { requestBytesMax } from '@mono-auth/core/limits';
+import { ErrorInfoSchema } from '@mono-auth/proto/google/rpc/error_details';
+import { type Cursor, FeedService, type WatchResponse } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
+import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
+import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { as, openWiresScene, type WiresScene } from './wires-scene.ts';
+
+let db: TestDatabase;
+let scene: WiresScene;
+beforeAll(async () => {
+  db = await openTestDatabase();
+  scene = await openWiresScene(db.database, testKek, 'acme');
+});
+afterAll(async () => {
+  await scene.close();
+  await db.close();
+  expect(scene.errors).toEqual([]);
+});
+
+/** Every wire that a stock client can speak, and where. */
+const wires: Record<string, () => Transport> = {
+  'Connect at the path of the tenant': () => createConnectTransport(main('/t/acme/rpc')),
+  'Connect with JSON at the root': () => createConnectTransport({ ...main(''), useBinaryFormat: false }),
+  'gRPC-Web at the path of the tenant': () => createGrpcWebTransport(main('/t/acme/rpc')),
+  'gRPC-Web with JSON at the root': () => createGrpcWebTransport({ ...main(''), useBinaryFormat: false }),
+  'gRPC over h2c': () => createGrpcTransport(h2c()),
+  'gRPC with JSON over h2c': () => createGrpcTransport({ ...h2c(), useBinaryFormat: false }),
+  'gRPC-Web over h2c': () => createGrpcWebTransport({ ...h2c(), httpVersion: '2' }),
+  'Connect over h2c': () => createConnectTransport({ ...h2c(), httpVersion: '2' }),
+};
+
+const main = (path: string) => ({ baseUrl: `${scene.installation.baseUrl}${path}`, httpVersion: '1.1' as const });
+const h2c = () => ({ baseUrl: scene.grpcUrl });
+
+/** Follows until `done`. */
+async function follow(
+  client: Client<typeof FeedService>,
+  request: { subscriberId: string; cursor?: Cursor },
+  done: (response: WatchResponse, count: number) => Promise<boolean> | boolean,
+): Promise<void> {
+  const leave = new AbortController();
+  let count = 0;
+  try {
+    for await (const response of client.watch(request, { ...as(scene.token), signal: leave.signal })) {
+      if (await done(response, ++count)) return;
+    }
+    throw new Error('the stream ended by itself');
+  } finally {
+    leave.abort();
+  }
+}
+
+async function errorOf(call: Promise<unknown>): Promise<ConnectError> {
+  const error = await call.then(
+    () => expect.fail('the call was answered'),
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(ConnectError);
+  return error as ConnectError;
+}
+
+const infoOf = (error: ConnectError) => error.findDetails(ErrorInfoSchema)[0];
+
+describe.each(Object.entries(wires))('over %s', (wire, open) => {
+  test('a unary call is answered, and a refused one says why', async () => {
+    const client = createClient(TenantService, open());
+    const { tenant } = await client.getTenant({}, as(scene.token));
+    expect(tenant?.slug).toBe('acme');
+    const denied = await errorOf(client.listTenants({}, as(scene.token)));
+    expect([denied.code, infoOf(denied)]).toMatchObject([
+      Code.PermissionDenied,
+      { reason: 'denied', domain: 'monoauth', metadata: { retryable: 'false' } },
+    ]);
+    const stranger = await errorOf(client.getTenant({}));
+    expect([stranger.code, infoOf(stranger)?.reason]).toEqual([Code.Unauthenticated, 'not_authenticated']);
+  });
+
+  test('the feed is followed and resumed by its cursor; a false cursor is refused inside the stream', async () => {
+    const client = createClient(FeedService, open());
+    const { subscriberId } = await client.register({ name: wire }, as(scene.token));
+    let reached: Cursor | undefined;
+    const seen: bigint[] = [];
+    await follow(client, { subscriberId }, async ({ entries, head }, count) => {
+      if (count === 1) await scene.revokeSomething();
+      if (!head) throw new Error('no head');
+      reached = { incarnation: head.incarnation, seq: head.seq, hash: head.hash } as Cursor;
+      seen.push(...entries.map(({ seq }) => seq));
+      return entries.length > 0 && count > 1;
+    });
+    expect(seen).toEqual(seen.map((_, i) => BigInt(i + 1)));
+    await scene.revokeSomething();
+    const after: bigint[] = [];
+    await follow(client, { subscriberId, cursor: reached as Cursor }, ({ entries }) => {
+      after.push(...entries.map(({ seq }) => seq));
+      return after.length > 0;
+    });
+    expect(after[0]).toBe((seen.at(-1) ?? 0n) + 1n);
+
+    const cursor = { ...(reached as Cursor), hash: new Uint8Array(32) } as Cursor;
+    const error = await errorOf(follow(client, { subscriberId, cursor }, () => false));
+    expect([error.code, infoOf(error)?.reason]).toEqual([Code.OutOfRange, 'reset_required']);
+  });
+});
+
+describe('at the gRPC port', () => {
+  test('a public call finds its tenant by its credential', async () => {
+    const client = createClient(MachineService, createGrpcTransport(h2c()));
+    const { token: invite } = await client.createInvite({ hostName: 'one', ttlSeconds: 600 }, as(scene.token));
+    expect((await client.challenge({ credential: invite })).nonce).not.toBe('');
+  });
+
+  test('everything that names a tenant names the one of the token, or the call is not found', async () => {
+    await scene.installation.provision('globex');
+    const foreign = await (await scene.installation.signIn('globex')).token();
+    const atAcme = createClient(TenantService, createGrpcTransport({ baseUrl: `${scene.grpcUrl}/t/acme/rpc` }));
+    const atRoot = createClient(TenantService, createGrpcTransport(h2c()));
+    expect((await atAcme.getTenant({}, as(scene.token))).tenant?.slug).toBe('acme');
+    const headers = { authorization: `Bearer ${scene.token}`, 'x-tenant-id': 'globex' };
+    for (const call of [atAcme.getTenant({}, as(foreign)), atRoot.getTenant({}, { headers })]) {
+      const error = await errorOf(call);
+      expect([error.code, infoOf(error)?.reason]).toEqual([Code.NotFound, 'not_found']);
+    }
+  });
+
+  test('identity headers end at the edge, and the id of the request is ours', async () => {
+    const client = createClient(TenantService, createGrpcTransport(h2c()));
+    let requestId: string | null = null;
+    scene.arrived.length = 0;
+    const headers = {
+      authorization: `Bearer ${scene.token}`,
+      'x-user-id': 'forged',
+      x_scopes: 'forged',
+      'x-a': 'kept',
+    };
+    const onHeader = (answer: Headers) => {
+      requestId = answer.get('x-request-id');
+    };
+    await client.getTenant({}, { headers: { ...headers, 'x-request-id': 'chosen' }, onHeader });
+    const [first] = scene.arrived;
+    expect([...(first ?? new Headers())].filter(([, value]) => value === 'forged')).toEqual([]);
+    expect(first?.get('x-a')).toBe('kept');
+    expect(requestId).toMatch(/^req_/);
+  });
+
+  test('a body over the limit and a method that is not there are refused in the protocol of the call', async () => {
+    const transport = createGrpcTransport({ ...h2c(), writeMaxBytes: requestBytesMax * 4 });
+    const large = { name: 'x'.repeat(requestBytesMax + 1) };
+    const error = await errorOf(createClient(FeedService, transport).register(large, as(scene.token)));
+    expect([error.code, infoOf(error)?.reason]).toEqual([Code.ResourceExhausted, 'too_large']);
+    const nothing = createClient(TenantService, createGrpcTransport({ baseUrl: `${scene.grpcUrl}/nothing` }));
+    expect((await errorOf(nothing.getTenant({}, as(scene.token)))).code).toBe(Code.Unimplemented);
+  });
+});
+
+// It ends every stream of the scene: it stays the last.
+test('when the server stops, streams end within three seconds, to be resumed', async () => {
+  const started = performance.now();
+  const streams = await Promise.all(
+    Object.entries(wires).map(async ([wire, open]) => {
+      const client = createClient(FeedService, open());
+      const { subscriberId } = await client.register({ name: `${wire}, last` }, as(scene.token));
+      const first = Promise.withResolvers<void>();
+      const ended = follow(client, { subscriberId }, () => {
+        first.resolve();
+        return false;
+      });
+      ended.catch(() => {});
+      await first.promise;
+      return { ended };
+    }),
+  );
+  scene.installation.controlPlane.endStreams();
+  await scene.grpc.stop(3_000);
+  for (const { ended } of streams) {
+    const error = await errorOf(ended);
+    expect([error.code, infoOf(error)?.reason]).toEqual([Code.Unavailable, 'unavailable']);
+  }
+  expect(performance.now() - started).toBeLessThan(6_000);
+});

@@ -1,0 +1,143 @@
+import { type Config, type ControlPlane, createControlPlane } from '@mono-auth/control-plane';
+import { isId } from '@mono-auth/core/ids';
+import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
+import { Database, deriveDatabaseSecrets } from '@mono-auth/database';
+import { createAdmission, createGateway } from '@mono-auth/gateway';
+import { runWorker } from '@mono-auth/worker';
+import type { Logger } from 'pino';
+import { createAdmin } from './admin.ts';
+import { openDataDirectory, openKek } from './data-directory.ts';
+import { migrateSchema, openDatabaseServer } from './embedded-database.ts';
+import { type GrpcListener, openGrpcListener } from './grpc-listener.ts';
+import { type Listener, openListener } from './listener.ts';
+import { type FirstOperator, seedFirstStart } from './seed/first-start.ts';
+
+export interface Standalone {
+  readonly baseUrl: string;
+  /** Set when this start made the installation. */
+  readonly firstOperator: FirstOperator | undefined;
+  stop(): Promise<void>;
+}
+
+interface StandaloneDeps {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+  /** Aborted when we are asked to stop: a start under way ends at its next step. */
+  readonly signal: AbortSignal;
+}
+
+/** How long requests under way may take to be answered when we stop. */
+const drainMs = 3_000;
+/** Whoever asks for readiness asks again: a database that takes longer is none to send requests to. */
+const pingMsMax = 2_000;
+
+/**
+ * Everything in one process: takes the ports, starts the database, migrates, composes the parts and opens. What was
+ * started is stopped again, the last first, when a later part fails or the start is interrupted.
+ * @throws ConfigError when a setting, a port or the database is at fault.
+ */
+export async function startStandalone(deps: StandaloneDeps): Promise<Standalone> {
+  const started: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const part of started.splice(0).reverse()) {
+      // A part that cannot stop must not keep the others running, the database least of all.
+      await part().catch((err) => deps.log.error({ err }, 'a part could not be stopped'));
+    }
+  };
+  try {
+    return await start(deps, systemRuntime, started, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(
+  deps: StandaloneDeps,
+  runtime: Runtime,
+  started: (() => Promise<void>)[],
+  stop: () => Promise<void>,
+): Promise<Standalone> {
+  const { config, env, log, signal } = deps;
+  const onError = (err: unknown) => log.error({ err }, 'a request failed');
+  const edge = openListener('MONO_LISTEN', config.MONO_LISTEN, onError);
+  started.push(() => edge.stop(0));
+  const grpc = await openGrpcListener('MONO_GRPC_LISTEN', config.MONO_GRPC_LISTEN);
+  started.push(() => grpc.stop(0));
+  const admin = openListener('MONO_ADMIN_LISTEN', config.MONO_ADMIN_LISTEN, onError);
+  started.push(() => admin.stop(0));
+  let unready: () => Promise<string[]> = async () => ['starting'];
+  const health = createAdmin({ failures: () => unready() });
+  admin.serve((request) => health.fetch(request));
+  const baseUrl = config.MONO_BASE_URL ?? urlOf(config.MONO_LISTEN.host, edge.port);
+
+  const directory = openDataDirectory(config.MONO_DATA_DIR);
+  const kek = openKek(env, directory, runtime);
+  signal.throwIfAborted();
+  const server = await openDatabaseServer(config.MONO_DATABASE_URL, directory, kek, log);
+  started.push(() => server.stop());
+  const secrets = deriveDatabaseSecrets(kek);
+  signal.throwIfAborted();
+  await migrateSchema(server, secrets);
+  const database = new Database({
+    url: server.adminUrl,
+    secrets,
+    onBackgroundError: (err) => log.warn({ err }, 'database'),
+  });
+  started.push(() => database.close());
+  signal.throwIfAborted();
+
+  const redisUrl = config.MONO_REDIS_URL;
+  const controlPlane = await createControlPlane({ database, runtime, kek, baseUrl, log, redisUrl });
+  started.push(() => controlPlane.close());
+  const firstOperator = await seedFirstStart(
+    { controlPlane, runtime, directory, signal },
+    { email: config.MONO_BOOTSTRAP_EMAIL, password: config.MONO_BOOTSTRAP_PASSWORD },
+  );
+  const { jobs } = controlPlane;
+  const worker = await runWorker({ databaseUrl: server.adminUrl, redisUrl, secrets, jobs, runtime, log });
+  started.push(() => worker.stop());
+  await controlPlane.tenants.warm();
+  signal.throwIfAborted();
+
+  openEdge(edge, grpc, { controlPlane, runtime, baseUrl, log });
+  unready = () => databaseFailures(database);
+  // The last to open is the first to close: nobody is answered by half a server, and balancers hear of it first.
+  started.push(async () => {
+    unready = async () => ['stopping'];
+    controlPlane.endStreams();
+    await Promise.all([edge.stop(drainMs), grpc.stop(drainMs)]);
+  });
+  return { baseUrl, firstOperator, stop };
+}
+
+function openEdge(
+  edge: Listener,
+  grpc: GrpcListener,
+  deps: { controlPlane: ControlPlane; runtime: Runtime; baseUrl: string; log: Logger },
+): void {
+  const { controlPlane, runtime, baseUrl, log } = deps;
+  const rules: Parameters<typeof createAdmission>[0] = {
+    runtime,
+    baseUrl,
+    find: (name) => (isId('ten', name) ? controlPlane.tenants.byId(name) : controlPlane.tenants.bySlug(name)),
+    onRefusal: (refusal, requestId) => log.info({ requestId, reason: refusal.reason, err: refusal.cause }, 'refused'),
+  };
+  const gateway = createGateway({ ...rules, forward: controlPlane.fetch });
+  edge.serve((request, ip) => gateway.fetch(request, { ip }));
+  grpc.serve({
+    admit: createAdmission(rules),
+    http2: controlPlane.http2,
+    onError: (err) => log.error({ err }, 'a call failed'),
+  });
+}
+
+async function databaseFailures(database: Database): Promise<string[]> {
+  const answers = await Promise.race([database.ping(), Bun.sleep(pingMsMax).then(() => false)]);
+  return answers ? [] : ['the database does not answer'];
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
