@@ -1,7 +1,7 @@
 import { hkdfSync } from 'node:crypto';
 import { sealTenant, unsealedTenants } from '@mono-auth/audit';
 import { createEphemeral, type Ephemeral, RedisSettingError, sweepEphemeral } from '@mono-auth/cache';
-import { findResource } from '@mono-auth/clients';
+import { clientParticipant, findResource } from '@mono-auth/clients';
 import { utf8 } from '@mono-auth/core/encoding';
 import { notFound, type Refusal } from '@mono-auth/core/errors';
 import { newId, type TenantId } from '@mono-auth/core/ids';
@@ -11,7 +11,7 @@ import { type Database, sweepConsumed } from '@mono-auth/database';
 import { Feed } from '@mono-auth/feed';
 import { type Identity, openIdentity, sessionParticipant } from '@mono-auth/identity';
 import { checkKek, createLocalKms, type Keyring, openKeyring } from '@mono-auth/keys';
-import { hostParticipant } from '@mono-auth/machines';
+import { agentParticipant, hostParticipant } from '@mono-auth/machines';
 import { type Minter, openMinter } from '@mono-auth/minting';
 import { createPolicySource, type PolicySource } from '@mono-auth/policy';
 import { type RevocationDeps, revoke } from '@mono-auth/revocation';
@@ -151,7 +151,12 @@ function composeParts(
   });
   const revocation: RevocationDeps = {
     ...{ database, runtime, feed, advanceEpoch },
-    participants: [hostParticipant(), sessionParticipant({ database, runtime })],
+    participants: [
+      hostParticipant(),
+      agentParticipant(),
+      clientParticipant(),
+      sessionParticipant({ database, runtime }),
+    ],
   };
   const tokens: TokenDeps = {
     ...{ database, runtime, baseUrl, keys, feed, minter, policies, tenants, onRefusal },

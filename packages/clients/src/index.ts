@@ -1,11 +1,12 @@
 import * as clientFields from './client-fields.ts';
 import * as hostClients from './host-clients.ts';
+import * as peerJwt from './peer-jwt.ts';
 
 export { authenticateClient, type ClientAuthentication } from './authenticate-client.ts';
 export type { Client, ClientKind, ClientStatus, PublicJwks } from './client.ts';
+export { clientParticipant } from './client-participant.ts';
 export { type CreateClientInput, createClient } from './create-client.ts';
-export { unverifiedClaims, verifyPeerJwt } from './peer-jwt.ts';
 export { readPublicJwks } from './public-jwks.ts';
 export { clientService } from './service.ts';
 export { selectClient as findClient, selectClientByResource as findResource } from './store.ts';
-export { clientFields, hostClients };
+export { clientFields, hostClients, peerJwt };

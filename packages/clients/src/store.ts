@@ -80,6 +80,17 @@ export async function updateClientJwks(tx: TenantTx, id: ClientId, jwks: PublicJ
     where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
 }
 
+/** @returns whether the client was approved until now. */
+export async function retireClient(tx: TenantTx, id: ClientId): Promise<boolean> {
+  const rows = await tx.sql<{ was: ClientStatus }>`
+    update mono.clients as client set status = 'retired'
+    from mono.clients as before
+    where client.tenant_id = ${uuidOf(tx.tenantId)} and client.id = ${uuidOf(id)} and client.status <> 'retired'
+      and before.tenant_id = client.tenant_id and before.id = client.id
+    returning before.status as was`;
+  return rows[0]?.was === 'approved';
+}
+
 /** @returns how many of the host's clients were approved until now. */
 export async function updateHostClientsStatus(
   tx: TenantTx,

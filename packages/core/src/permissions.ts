@@ -19,7 +19,7 @@ export const permissions = {
   'tokens:revoke': 'revoke own tokens',
   'feed:follow': 'register as a subscriber, follow the feed and acknowledge',
   'feed:read': 'see subscribers and how far they are',
-  'revocations:create': 'revoke tokens, sessions, hosts or the tenant',
+  'revocations:create': 'revoke tokens, sessions, hosts, agents, clients, people or the tenant',
   'revocations:read': 'see revocations and their receipts',
   'policy:read': 'read policy versions and snapshots',
   'policy:publish': 'draft and publish policy',

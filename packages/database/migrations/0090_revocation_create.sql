@@ -2,7 +2,7 @@
 create table mono.revocations (
   tenant_id uuid not null,
   id uuid not null,
-  target_kind text not null check (target_kind in ('token', 'session', 'host', 'tenant')),
+  target_kind text not null check (target_kind in ('token', 'session', 'host', 'agent', 'client', 'user', 'tenant')),
   -- The id on the wire; empty for the tenant as a whole.
   target_id text not null check ((target_id = '') = (target_kind = 'tenant')),
   reason text not null,

@@ -2,8 +2,8 @@ import { notFound } from '@mono-auth/core/errors';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database, TenantTx } from '@mono-auth/database';
 import type { Casualty, RevocationParticipant, RevocationTarget } from '@mono-auth/revocation';
-import { readTenant } from '@mono-auth/tenants';
-import { countSessions, deleteSession, selectSession } from './store.ts';
+import { memberRole, readTenant } from '@mono-auth/tenants';
+import { countSessions, deleteSession, deleteUserSessions, selectSession } from './store.ts';
 
 /**
  * What a revocation does to sessions. The feed decides (`readSession` asks it each time); deleting the row only follows
@@ -19,9 +19,11 @@ export function sessionParticipant(deps: {
       if (!(await selectSession(pool, target.id))) throw notFound('session');
       return [{ kind: 'session', count: 1 }];
     }
-    if (target.kind !== 'tenant') return [];
+    if (target.kind !== 'tenant' && target.kind !== 'user') return [];
     const { epoch } = await readTenant(tx);
-    return [{ kind: 'session', count: await countSessions(pool, deps.runtime.nowMs(), epoch) }];
+    const userId = target.kind === 'user' ? target.id : undefined;
+    if (userId && !(await memberRole(tx, userId))) throw notFound('user');
+    return [{ kind: 'session', count: await countSessions(pool, deps.runtime.nowMs(), epoch, userId) }];
   };
   return {
     kind: 'session',
@@ -30,6 +32,8 @@ export function sessionParticipant(deps: {
       const counted = await casualties(tx, target);
       if (target.kind === 'session') {
         tx.afterCommit(() => deleteSession(deps.database.identityPool(tx.tenantId), target.id));
+      } else if (target.kind === 'user') {
+        tx.afterCommit(() => deleteUserSessions(deps.database.identityPool(tx.tenantId), target.id));
       }
       return counted;
     },

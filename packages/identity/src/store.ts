@@ -68,12 +68,24 @@ export async function deleteSession(pool: IdentityPool, id: SessionId): Promise<
   await withClient(pool, (client) => client.query('delete from identity."session" where "id" = $1', [uuidOf(id)]));
 }
 
-/** Sessions that could still be used: in time, and of no earlier epoch. */
-export async function countSessions(pool: IdentityPool, nowMs: number, epoch: number): Promise<number> {
+export async function deleteUserSessions(pool: IdentityPool, userId: UserId): Promise<void> {
+  await withClient(pool, (client) =>
+    client.query('delete from identity."session" where "userId" = $1', [uuidOf(userId)]),
+  );
+}
+
+/** Sessions that could still be used: in time, and of no earlier epoch; of everybody, or of one user. */
+export async function countSessions(
+  pool: IdentityPool,
+  nowMs: number,
+  epoch: number,
+  userId?: UserId,
+): Promise<number> {
   const { rows } = await withClient(pool, (client) =>
     client.query<{ count: string }>(
-      'select count(*) as count from identity."session" where "expiresAt" > $1 and "epoch" >= $2',
-      [new Date(nowMs), epoch],
+      `select count(*) as count from identity."session"
+       where "expiresAt" > $1 and "epoch" >= $2 and ($3::uuid is null or "userId" = $3)`,
+      [new Date(nowMs), epoch, userId ? uuidOf(userId) : null],
     ),
   );
   return Number(rows[0]?.count ?? 0);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { unverifiedClaims } from '@mono-auth/clients';
+import { peerJwt } from '@mono-auth/clients';
 import { hex, utf8 } from '@mono-auth/core/encoding';
 import { notFound, Refusal } from '@mono-auth/core/errors';
 import { type HostId, type InviteId, isId } from '@mono-auth/core/ids';
@@ -46,7 +46,7 @@ export async function openCredential(
   ingress: Ingress,
   token: string,
 ): Promise<PresentedInvite | PresentedJoinState> {
-  const { tenant_id: tenantId, iss, exp } = unverifiedClaims(token);
+  const { tenant_id: tenantId, iss, exp } = peerJwt.unverifiedClaims(token);
   if (!isId('ten', tenantId) || (ingress.tenant && ingress.tenant.id !== tenantId)) throw notFound('credential');
   const tenant = await deps.tenants.byId(tenantId);
   if (!tenant || tenant.issuer !== iss) throw notFound('credential');

@@ -1,5 +1,5 @@
 import type { Ephemeral } from '@mono-auth/cache';
-import { verifyPeerJwt } from '@mono-auth/clients';
+import { peerJwt } from '@mono-auth/clients';
 import { base64url } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import { clockSkewSeconds } from '@mono-auth/core/limits';
@@ -60,7 +60,7 @@ export async function verifyKeyProof(
   proof: string,
 ): Promise<JWTPayload & { nonce: string }> {
   const nowMs = runtime.nowMs();
-  const claims = await verifyPeerJwt(proof, { keys: [key] }, { typ: [proofType], nowMs });
+  const claims = await peerJwt.verifyPeerJwt(proof, { keys: [key] }, { typ: [proofType], nowMs });
   const { aud, iat, nonce } = claims;
   if (aud !== tenant.issuer) throw refuse('its aud is not the issuer');
   if (iat === undefined || iat * 1000 < nowMs - challengeTtlMs - clockSkewSeconds * 1000)

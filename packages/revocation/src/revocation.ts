@@ -1,4 +1,4 @@
-import type { HostId, RevocationId, SessionId, TokenId } from '@mono-auth/core/ids';
+import type { AgentId, ClientId, HostId, RevocationId, SessionId, TokenId, UserId } from '@mono-auth/core/ids';
 import { personTokenTtlSeconds } from '@mono-auth/core/limits';
 import type { Call, Principal } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
@@ -9,6 +9,10 @@ export type RevocationTarget =
   | { readonly kind: 'token'; readonly id: TokenId }
   | { readonly kind: 'session'; readonly id: SessionId }
   | { readonly kind: 'host'; readonly id: HostId }
+  | { readonly kind: 'agent'; readonly id: AgentId }
+  | { readonly kind: 'client'; readonly id: ClientId }
+  /** Sessions and tokens until now; a person may sign in again. */
+  | { readonly kind: 'user'; readonly id: UserId }
   | { readonly kind: 'tenant' };
 
 /** How many objects of a kind die with a target. */

@@ -68,10 +68,16 @@ function readTarget(target: Target | undefined): RevocationTarget {
       return { kind: 'session', id: parseId('ses', value, 'target.session_id') };
     case 'hostId':
       return { kind: 'host', id: parseId('hst', value, 'target.host_id') };
+    case 'agentId':
+      return { kind: 'agent', id: parseId('agt', value, 'target.agent_id') };
+    case 'clientId':
+      return { kind: 'client', id: parseId('cli', value, 'target.client_id') };
+    case 'userId':
+      return { kind: 'user', id: parseId('usr', value, 'target.user_id') };
     case 'tenant':
       return { kind: 'tenant' };
     default:
-      throw new Refusal('invalid_request', 'target: a token, session, host or the tenant');
+      throw new Refusal('invalid_request', 'target: a token, session, host, agent, client, user or the tenant');
   }
 }
 
@@ -83,6 +89,12 @@ function toTarget(target: RevocationTarget): Pick<Target, 'target'> {
       return { target: { case: 'sessionId', value: target.id } };
     case 'host':
       return { target: { case: 'hostId', value: target.id } };
+    case 'agent':
+      return { target: { case: 'agentId', value: target.id } };
+    case 'client':
+      return { target: { case: 'clientId', value: target.id } };
+    case 'user':
+      return { target: { case: 'userId', value: target.id } };
     case 'tenant':
       return { target: { case: 'tenant', value: true } };
   }

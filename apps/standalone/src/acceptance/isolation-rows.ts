@@ -25,6 +25,15 @@ const freshName = () => `n-${systemRuntime.uuid()}`;
 const byId = (kind: 'host' | 'agent' | 'client' | 'invite') => (handles: Handles) => [{ id: handles[kind] }];
 const pageAfter = (kind: keyof Handles) => (there: TenantScene) => [{ pageToken: there.handles[kind] }];
 
+/** Everything of a tenant that can be named as the target of a revocation and is looked up. */
+const targetsOf = ({ session, host, agent, client, user }: Handles): JsonObject[] => [
+  { sessionId: session },
+  { hostId: host },
+  { agentId: agent },
+  { clientId: client },
+  { userId: user },
+];
+
 /** Some position: it is looked at only for a subscriber that is there. */
 const applied = { incarnation: '1', seq: '0', hash: Buffer.alloc(32).toString('base64') };
 
@@ -172,14 +181,11 @@ const revocations: Readonly<Record<string, IsolationRow>> = {
   'monoauth.revocation.v1.RevocationService/Revoke': {
     own: () => ({ target: { tokenId: newId(systemRuntime, 'tok') }, reason: 'lost' }),
     shows: true,
-    foreign: ({ session, host }) => [
-      { target: { sessionId: session }, reason: 'not mine' },
-      { target: { hostId: host }, reason: 'not mine' },
-    ],
+    foreign: (there) => targetsOf(there).map((target) => ({ target, reason: 'not mine' })),
   },
   'monoauth.revocation.v1.RevocationService/Preview': {
     own: () => ({ target: { tenant: true } }),
-    foreign: ({ session, host }) => [{ target: { sessionId: session } }, { target: { hostId: host } }],
+    foreign: (there) => targetsOf(there).map((target) => ({ target })),
     silent: ({ handles }) => [{ target: { tokenId: handles.token } }],
   },
   'monoauth.revocation.v1.RevocationService/ListRevocations': {

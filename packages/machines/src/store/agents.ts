@@ -73,6 +73,15 @@ export async function countLivingAgents(tx: TenantTx, hostId: HostId): Promise<n
   return rows[0]?.living ?? 0;
 }
 
+/** @returns whether the agent was living until now. */
+export async function revokeAgent(tx: TenantTx, id: AgentId): Promise<boolean> {
+  const rows = await tx.sql<{ id: string }>`
+    update mono.agents set status = 'revoked'
+    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)} and status <> 'revoked'
+    returning id`;
+  return rows.length === 1;
+}
+
 /** @returns how many were living until now. */
 export async function revokeAgents(tx: TenantTx, hostId: HostId): Promise<number> {
   const rows = await tx.sql<{ id: string }>`

@@ -40,6 +40,28 @@ export declare type Target = Message<"monoauth.revocation.v1.Target"> & {
     case: "hostId";
   } | {
     /**
+     * A person: every session and token until now; signing in again is possible.
+     *
+     * @generated from field: string user_id = 5;
+     */
+    value: string;
+    case: "userId";
+  } | {
+    /**
+     * @generated from field: string agent_id = 6;
+     */
+    value: string;
+    case: "agentId";
+  } | {
+    /**
+     * A client that is not a host's: a host is revoked itself.
+     *
+     * @generated from field: string client_id = 7;
+     */
+    value: string;
+    case: "clientId";
+  } | {
+    /**
      * Every session and token of the tenant: its epoch advances.
      *
      * @generated from field: bool tenant = 4;
