@@ -47,6 +47,8 @@ const schema = z.object({
   MONO_ROLE: z
     .enum(['standalone', 'worker'], { message: 'is not a role that runs by itself; allowed: standalone, worker' })
     .default('standalone'),
+  // Accepted silently, another number would promise what one process does not do.
+  MONO_PROCESSES: z.literal('1', { message: 'is not 1; allowed: 1, more processes are not served yet' }).default('1'),
   MONO_LISTEN: listen.prefault('127.0.0.1:8420'),
   MONO_GRPC_LISTEN: listen.prefault('127.0.0.1:8421'),
   MONO_ADMIN_LISTEN: listen.prefault('127.0.0.1:8422'),
