@@ -6,7 +6,7 @@ import { utf8 } from '@mono-auth/core/encoding';
 import { notFound, type Refusal } from '@mono-auth/core/errors';
 import { newId, type TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
-import { issuerOf, platformSlug } from '@mono-auth/core/tenant-slug';
+import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { type Database, sweepConsumed } from '@mono-auth/database';
 import { Feed } from '@mono-auth/feed';
 import { type Identity, openIdentity, sessionParticipant } from '@mono-auth/identity';
@@ -167,7 +167,7 @@ function composeParts(
   };
   const originOf = async (tenantId: TenantId) => {
     const { slug } = await requireTenant(tenants.byId(tenantId));
-    return `${new URL(baseUrl).host}/t/${slug}/log`;
+    return logOriginOf(baseUrl, slug);
   };
   return {
     ...deps,

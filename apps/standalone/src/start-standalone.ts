@@ -1,5 +1,4 @@
 import { type Config, type ControlPlane, createControlPlane } from '@mono-auth/control-plane';
-import { isId } from '@mono-auth/core/ids';
 import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
 import { Database, deriveDatabaseSecrets } from '@mono-auth/database';
 import { createAdmission, createGateway } from '@mono-auth/gateway';
@@ -121,7 +120,7 @@ function openEdge(
   const rules: Parameters<typeof createAdmission>[0] = {
     runtime,
     baseUrl,
-    find: (name) => (isId('ten', name) ? controlPlane.tenants.byId(name) : controlPlane.tenants.bySlug(name)),
+    find: controlPlane.tenants.find,
     onRefusal: (refusal, requestId) => log.info({ requestId, reason: refusal.reason, err: refusal.cause }, 'refused'),
   };
   const gateway = createGateway({ ...rules, forward: controlPlane.fetch });

@@ -3,7 +3,7 @@ import { sweepEphemeral } from '@mono-auth/cache';
 import { notFound } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
-import { issuerOf, platformSlug } from '@mono-auth/core/tenant-slug';
+import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { Database, deriveDatabaseSecrets, sweepConsumed } from '@mono-auth/database';
 import { checkKek, createLocalKms, openKeyring } from '@mono-auth/keys';
 import { createTenantDirectory, type Tenant } from '@mono-auth/tenants';
@@ -51,8 +51,7 @@ async function composeJobs(database: Database, config: WorkerConfig, runtime: Ru
     platformIssuer: issuerOf(config.baseUrl, platformSlug),
     rootTenant: async () => known(await tenants.bySlug(platformSlug)).id,
   });
-  const originOf = async (tenantId: TenantId) =>
-    `${new URL(config.baseUrl).host}/t/${known(await tenants.byId(tenantId)).slug}/log`;
+  const originOf = async (tenantId: TenantId) => logOriginOf(config.baseUrl, known(await tenants.byId(tenantId)).slug);
   return {
     unsealedTenants: () => unsealedTenants(database),
     sealTenant: (tenantId) => sealTenant({ database, keys, runtime, originOf }, tenantId),

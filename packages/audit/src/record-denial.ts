@@ -1,5 +1,5 @@
 import { newId } from '@mono-auth/core/ids';
-import type { Caller } from '@mono-auth/core/principal';
+import { type Caller, callerWithoutToken } from '@mono-auth/core/principal';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database } from '@mono-auth/database';
 import type { Denial } from '@mono-auth/transport';
@@ -27,17 +27,6 @@ export async function recordDenial(database: Database, runtime: Runtime, denial:
 /** Nobody was proven: only the edge says which tenant was spoken to. */
 function anonymousCaller({ ingress }: Denial): Caller | undefined {
   if (!ingress.tenant) return undefined;
-  return {
-    principal: 'anonymous:',
-    tenantId: ingress.tenant.id,
-    tenantSlug: ingress.tenant.slug,
-    tenantRole: undefined,
-    scope: new Set(),
-    tokenId: undefined,
-    sessionId: undefined,
-    clientId: undefined,
-    act: undefined,
-    requestId: ingress.requestId,
-    ip: ingress.ip,
-  };
+  const { tenant, requestId, ip } = ingress;
+  return callerWithoutToken({ principal: 'anonymous:', tenant, requestId, ip });
 }

@@ -42,6 +42,28 @@ export interface Caller {
   readonly ip: string;
 }
 
+/** What is known of a caller who came without a token. */
+type TokenlessCaller = Pick<Caller, 'principal' | 'requestId' | 'ip'> & {
+  readonly [K in 'tenantRole' | 'sessionId' | 'clientId']?: Caller[K];
+} & {
+  readonly tenant: { readonly id: TenantId; readonly slug: string };
+};
+
+/** A caller who holds no token and so no permission: whoever proves a key, signs in, or is nobody yet. */
+export function callerWithoutToken({ tenant, tenantRole, sessionId, clientId, ...known }: TokenlessCaller): Caller {
+  return {
+    ...known,
+    tenantId: tenant.id,
+    tenantSlug: tenant.slug,
+    tenantRole,
+    scope: new Set(),
+    tokenId: undefined,
+    sessionId,
+    clientId,
+    act: undefined,
+  };
+}
+
 /** What every use case is handed beside its transaction: the clock and who calls. */
 export interface Call {
   readonly runtime: Runtime;

@@ -22,6 +22,11 @@ export function issuerOf(baseUrl: string, slug: string): string {
   return `${baseUrl}/t/${slug}`;
 }
 
+/** The origin of a tenant's log, which is also the name of its key (C2SP signed notes know no scheme). */
+export function logOriginOf(baseUrl: string, slug: string): string {
+  return `${new URL(baseUrl).host}/t/${slug}/log`;
+}
+
 /** The audience of the management API (the RPC face) of a tenant. */
 export function rpcAudienceOf(baseUrl: string, slug: string): string {
   return `${issuerOf(baseUrl, slug)}/rpc`;

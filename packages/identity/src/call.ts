@@ -1,5 +1,5 @@
 import type { SessionId, UserId } from '@mono-auth/core/ids';
-import type { Call, TenantRole } from '@mono-auth/core/principal';
+import { type Call, callerWithoutToken, type Principal, type TenantRole } from '@mono-auth/core/principal';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Tenant } from '@mono-auth/tenants';
 import type { Origin } from './context.ts';
@@ -11,20 +11,8 @@ export function callOfPerson(
   origin: Origin,
   person?: { readonly userId: UserId; readonly sessionId: SessionId; readonly tenantRole?: TenantRole },
 ): Call {
-  return {
-    runtime,
-    caller: {
-      principal: person ? `user:${person.userId}` : 'anonymous:',
-      tenantId: tenant.id,
-      tenantSlug: tenant.slug,
-      tenantRole: person?.tenantRole,
-      scope: new Set(),
-      tokenId: undefined,
-      sessionId: person?.sessionId,
-      clientId: undefined,
-      act: undefined,
-      requestId: origin.requestId,
-      ip: origin.ip,
-    },
-  };
+  const principal: Principal = person ? `user:${person.userId}` : 'anonymous:';
+  const { requestId, ip } = origin;
+  const caller = { principal, tenant, requestId, ip, tenantRole: person?.tenantRole, sessionId: person?.sessionId };
+  return { runtime, caller: callerWithoutToken(caller) };
 }

@@ -2,7 +2,7 @@ import type { Ephemeral } from '@mono-auth/cache';
 import { Refusal } from '@mono-auth/core/errors';
 import type { HostId } from '@mono-auth/core/ids';
 import { newId } from '@mono-auth/core/ids';
-import type { Call } from '@mono-auth/core/principal';
+import { type Call, callerWithoutToken } from '@mono-auth/core/principal';
 import type { Database } from '@mono-auth/database';
 import type { Feed } from '@mono-auth/feed';
 import type { Keyring } from '@mono-auth/keys';
@@ -112,20 +112,6 @@ async function proveBothKeys(
 
 /** A host acts under its own name here: it has proven its key, though it holds no token. */
 function callOfHost(deps: EnrolmentDeps, ingress: Ingress, tenant: Tenant, hostId: HostId): Call {
-  return {
-    runtime: deps.runtime,
-    caller: {
-      principal: `host:${hostId}`,
-      tenantId: tenant.id,
-      tenantSlug: tenant.slug,
-      tenantRole: undefined,
-      scope: new Set(),
-      tokenId: undefined,
-      sessionId: undefined,
-      clientId: undefined,
-      act: undefined,
-      requestId: ingress.requestId,
-      ip: ingress.ip,
-    },
-  };
+  const { requestId, ip } = ingress;
+  return { runtime: deps.runtime, caller: callerWithoutToken({ principal: `host:${hostId}`, tenant, requestId, ip }) };
 }

@@ -1,4 +1,4 @@
-import type { TenantId } from '@mono-auth/core/ids';
+import { isId, type TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf } from '@mono-auth/core/tenant-slug';
 import type { Database } from '@mono-auth/database';
@@ -10,8 +10,8 @@ import type { Tenant, TenantRecord } from './tenant.ts';
 export interface TenantDirectory {
   bySlug(slug: string): Promise<Tenant | undefined>;
   byId(id: TenantId): Promise<Tenant | undefined>;
-  /** What is known without asking the database; undefined says nothing about whether the tenant exists. */
-  known(name: string): Tenant | undefined;
+  /** By whichever of the two a client has named it. */
+  find(name: string): Promise<Tenant | undefined>;
   /** Reads the active tenants ahead, so that a first request costs no look-up. */
   warm(): Promise<void>;
   forget(tenant: Pick<Tenant, 'id' | 'slug'>): void;
@@ -41,7 +41,7 @@ export function createTenantDirectory(deps: {
     return tenant;
   };
 
-  const find = async (name: string, read: () => Promise<TenantRecord | undefined>): Promise<Tenant | undefined> => {
+  const lookUp = async (name: string, read: () => Promise<TenantRecord | undefined>): Promise<Tenant | undefined> => {
     const hit = cache.get(name);
     if (hit) return hit;
     const until = unknown.get(name);
@@ -52,11 +52,15 @@ export function createTenantDirectory(deps: {
     return undefined;
   };
 
+  const bySlug = (slug: string) =>
+    lookUp(slug, () => deps.database.forPlatform('resolve a slug', (tx) => selectTenantBySlug(tx, slug)));
+  const byId = (id: TenantId) =>
+    lookUp(id, () => deps.database.forPlatform('resolve a tenant id', (tx) => selectTenantById(tx, id)));
+
   return {
-    bySlug: (slug) =>
-      find(slug, () => deps.database.forPlatform('resolve a slug', (tx) => selectTenantBySlug(tx, slug))),
-    byId: (id) => find(id, () => deps.database.forPlatform('resolve a tenant id', (tx) => selectTenantById(tx, id))),
-    known: (name) => cache.get(name),
+    bySlug,
+    byId,
+    find: (name) => (isId('ten', name) ? byId(name) : bySlug(name)),
     async warm() {
       const records = await deps.database.forPlatform('read the directory ahead', (tx) =>
         selectTenants(tx, undefined, tenantsMax),

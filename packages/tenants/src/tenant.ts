@@ -1,5 +1,5 @@
 import type { RequestId, TenantId } from '@mono-auth/core/ids';
-import type { Caller } from '@mono-auth/core/principal';
+import { type Caller, callerWithoutToken } from '@mono-auth/core/principal';
 
 export type TenantStatus = 'provisioning' | 'active' | 'suspended';
 
@@ -24,17 +24,5 @@ export interface Tenant extends TenantRecord {
 
 /** The installation itself as a caller: provisioning at first start, jobs of the worker. It holds no permission. */
 export function systemCaller(tenant: Pick<TenantRecord, 'id' | 'slug'>, requestId: RequestId): Caller {
-  return {
-    principal: 'system:platform',
-    tenantId: tenant.id,
-    tenantSlug: tenant.slug,
-    tenantRole: undefined,
-    scope: new Set(),
-    tokenId: undefined,
-    sessionId: undefined,
-    clientId: undefined,
-    act: undefined,
-    requestId,
-    ip: '',
-  };
+  return callerWithoutToken({ principal: 'system:platform', tenant, requestId, ip: '' });
 }

@@ -1,7 +1,7 @@
 import { append } from '@mono-auth/audit';
 import { authenticateClient, type Client } from '@mono-auth/clients';
 import { Refusal } from '@mono-auth/core/errors';
-import type { Call, Caller, Principal } from '@mono-auth/core/principal';
+import { type Call, callerWithoutToken, type Principal } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
 import type { GrantDeps } from './deps.ts';
 import type { Attempt, FormRequest, GrantSession } from './grant-session.ts';
@@ -73,20 +73,8 @@ export function callOf(
   principal: Principal,
   client: Client | undefined,
 ): Call {
-  const caller: Caller = {
-    principal,
-    tenantId: tenant.id,
-    tenantSlug: tenant.slug,
-    tenantRole: undefined,
-    scope: new Set(),
-    tokenId: undefined,
-    sessionId: undefined,
-    clientId: client?.id,
-    act: undefined,
-    requestId: origin.requestId,
-    ip: origin.ip,
-  };
-  return { runtime, caller };
+  const { requestId, ip } = origin;
+  return { runtime, caller: callerWithoutToken({ principal, tenant, clientId: client?.id, requestId, ip }) };
 }
 
 function principalOf(client: Client): Principal {

@@ -1,5 +1,4 @@
 import { type ControlPlane, createControlPlane } from '@mono-auth/control-plane';
-import { isId } from '@mono-auth/core/ids';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { platformSlug } from '@mono-auth/core/tenant-slug';
 import type { Database } from '@mono-auth/database';
@@ -51,7 +50,7 @@ export async function openInstallation(
   const gateway = createGateway({
     runtime: systemRuntime,
     baseUrl,
-    find: (name) => (isId('ten', name) ? controlPlane.tenants.byId(name) : controlPlane.tenants.bySlug(name)),
+    find: controlPlane.tenants.find,
     forward: controlPlane.fetch,
     onRefusal: () => {},
   });

@@ -1,6 +1,6 @@
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
-import { isId, newId } from '@mono-auth/core/ids';
+import { newId } from '@mono-auth/core/ids';
 import { systemRuntime as runtime } from '@mono-auth/core/runtime';
 import type { Database } from '@mono-auth/database';
 import { createAdmission } from '@mono-auth/gateway';
@@ -39,7 +39,7 @@ export async function openWiresScene(database: Database, kek: Uint8Array, slug: 
   grpc.serve({
     admit: createAdmission({
       ...{ runtime, baseUrl, onRefusal: () => {} },
-      find: (name) => (isId('ten', name) ? controlPlane.tenants.byId(name) : controlPlane.tenants.bySlug(name)),
+      find: controlPlane.tenants.find,
     }),
     http2(exchange, ingress) {
       arrived.push(exchange.headers);

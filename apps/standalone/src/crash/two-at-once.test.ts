@@ -1,6 +1,6 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type ControlPlane, createControlPlane } from '@mono-auth/control-plane';
-import { isId, newId, uuidOf } from '@mono-auth/core/ids';
+import { newId, uuidOf } from '@mono-auth/core/ids';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { Database, deriveDatabaseSecrets } from '@mono-auth/database';
 import { createGateway } from '@mono-auth/gateway';
@@ -34,7 +34,7 @@ beforeAll(async () => {
   second = await createControlPlane({ database: secondDatabase, runtime: systemRuntime, kek: testKek, baseUrl, log });
   const gateway = createGateway({
     ...{ runtime: systemRuntime, baseUrl, forward: second.fetch, onRefusal: () => {} },
-    find: (name) => (isId('ten', name) ? second.tenants.byId(name) : second.tenants.bySlug(name)),
+    find: second.tenants.find,
   });
   askSecond = async (request) => gateway.fetch(request, { ip: '' });
 });
