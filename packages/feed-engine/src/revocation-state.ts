@@ -65,6 +65,13 @@ export class RevocationState {
     return this.#epoch;
   }
 
+  /** Cut-offs held: what the size of a snapshot depends on. */
+  get cutCount(): number {
+    let count = 0;
+    for (const handles of this.#cuts.values()) count += handles.size;
+    return count;
+  }
+
   /**
    * Takes the next entry; only proven ones (see `applyBatch`) belong here. Unknown kinds change nothing but `seq`.
    * @throws Refusal `reset_required` when it is not the next one, `invalid_request` when its payload is not understood.

@@ -5,6 +5,7 @@ import type { Database, TenantTx } from '@mono-auth/database';
 import { chain, type RevocationState, type receipt } from '@mono-auth/feed-engine';
 import type { Keyring } from '@mono-auth/keys';
 import { appendEntries, type NewEntry, requireHead } from './append-entries.ts';
+import { EncodedSnapshots } from './encoded-snapshots.ts';
 import { firstMarksCovering, insertHead, listSubscribers, type SubscriberRow } from './store.ts';
 import { TenantHub } from './tenant-hub.ts';
 import { TenantState } from './tenant-state.ts';
@@ -32,6 +33,8 @@ const statesMax = 1_000;
 
 /** The feed of every tenant: append to it, ask what it has taken away, follow it. One for each process. */
 export class Feed {
+  /** Of the states that `stateIn` answers. */
+  readonly snapshots = new EncodedSnapshots();
   readonly #deps: FeedDeps;
   readonly #hubs = new Map<TenantId, TenantHub>();
   /** In the order of use, the longest unused first. */

@@ -2,16 +2,18 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { parseId } from '@mono-auth/core/ids';
 import { pageItemsDefault } from '@mono-auth/core/limits';
-import type { Cursor, FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import type { Call } from '@mono-auth/core/principal';
+import type { Cursor, FeedService, GetSnapshotRequest } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { callOf, openRawStream } from '@mono-auth/transport';
 import { acknowledgeEntries } from './acknowledge-entries.ts';
 import type { Feed, FeedDeps } from './feed.ts';
 import { MessageQueue, rawConsumer } from './feed-consumer.ts';
-import { toHead, toPosition, toSubscriber } from './feed-messages.ts';
+import { toHead, toPosition, toSnapshotMessages, toSubscriber } from './feed-messages.ts';
 import { readFollowerClaims } from './follower.ts';
 import { type RecordEvent, registerSubscriber } from './register-subscriber.ts';
-import { signHead } from './signed-head.ts';
+import { signHead, signSnapshot } from './signed-head.ts';
 import { listSubscribers } from './store.ts';
+import { takeSnapshot } from './take-snapshot.ts';
 import { watchFeed } from './watch-feed.ts';
 
 export interface FeedServiceDeps extends Pick<FeedDeps, 'database' | 'keys' | 'runtime'> {
@@ -52,6 +54,8 @@ export function feedService(deps: FeedServiceDeps): ServiceImpl<typeof FeedServi
       yield* queue.messages(watchFeed(watchDeps, call, input, queue));
     },
 
+    getSnapshot: (request, context) => getSnapshot(deps, request, callOf(runtime, context)),
+
     async acknowledge(request, context) {
       const call = callOf(runtime, context);
       const { tenantId } = call.caller;
@@ -82,4 +86,19 @@ export function feedService(deps: FeedServiceDeps): ServiceImpl<typeof FeedServi
       };
     },
   } satisfies ServiceImpl<typeof FeedService>;
+}
+
+async function* getSnapshot(
+  { database, feed, keys, runtime }: FeedServiceDeps,
+  { subscriberId, proven }: GetSnapshotRequest,
+  call: Call,
+) {
+  const { tenantId } = call.caller;
+  const input = {
+    subscriberId: parseId('sub', subscriberId, 'subscriber_id'),
+    proven: proven && toPosition(proven),
+  };
+  const snapshot = await database.forTenant(tenantId, (tx) => takeSnapshot(tx, call, feed, input));
+  const signed = await signSnapshot(await keys.signer(tenantId, 'feed'), runtime, tenantId, snapshot);
+  yield* toSnapshotMessages(snapshot, signed);
 }

@@ -169,7 +169,8 @@ describe('what is not proven is not believed', () => {
     revokeToken('tok_2');
     await eventually(() => expect(errors).toContain('feed: gap'));
     await eventually(() => expect(subscriber.state.seq).toBe(2));
-    expect(issuer.feed.begunAt).toEqual([undefined, undefined]);
+    expect(issuer.feed.snapshotsAfter).toEqual([undefined, 1]);
+    expect(issuer.feed.begunAt).toEqual([0, 2]);
     const claims = { jti: 'tok_2', sub: 'user:x', ep: 0, fs: 9 };
     expect(subscriber.state.isRevoked(claims).revoked).toBe(true);
   });
@@ -210,7 +211,8 @@ describe('a connection that ends', () => {
     revokeToken('tok_1');
     await eventually(() => expect(subscriber.state.seq).toBe(1));
     issuer.feed.disconnect();
-    await eventually(() => expect(issuer.feed.begunAt).toEqual([undefined, 1]));
+    await eventually(() => expect(issuer.feed.begunAt).toEqual([0, 1]));
+    expect(issuer.feed.snapshotsAfter).toEqual([undefined]);
     revokeToken('tok_2');
     await eventually(() => expect(subscriber.state.seq).toBe(2));
     expect(subscriber.isFresh()).toBe(true);
@@ -260,7 +262,8 @@ describe('a store', () => {
     await eventually(() => expect(first.state.seq).toBe(1));
     await first.close();
     const second = await followFresh({ store });
-    expect(issuer.feed.begunAt).toEqual([undefined, 1]);
+    expect(issuer.feed.begunAt).toEqual([0, 1]);
+    expect(issuer.feed.snapshotsAfter).toEqual([undefined]);
     expect(second.state.isRevoked({ jti: 'tok_1', sub: 'user:x', ep: 0, fs: 9 }).revoked).toBe(true);
     await second.close();
 
@@ -279,7 +282,8 @@ describe('a store', () => {
     await first.close();
     store.stored = { ...(store.stored as StoredFeed), seq: 7 };
     await followFresh({ store });
-    expect(issuer.feed.begunAt).toEqual([undefined, undefined]);
+    expect(issuer.feed.snapshotsAfter).toEqual([undefined, undefined]);
+    expect(issuer.feed.begunAt).toEqual([0, 1]);
   });
 });
 

@@ -1,16 +1,23 @@
 import { type Client, createClient } from '@connectrpc/connect';
 import { base64url } from '@mono-auth/core/encoding';
-import { Refusal } from '@mono-auth/core/errors';
+import { type Reason, Refusal } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import { unaryDeadlineMsMax } from '@mono-auth/core/limits';
 import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
-import { type chain, type cursor, leaseLimits, RevocationState } from '@mono-auth/feed-engine';
+import {
+  type ClockReading,
+  type chain,
+  type cursor,
+  type FeedStatus,
+  LocalFeed,
+  leaseLimits,
+  RevocationState,
+} from '@mono-auth/feed-engine';
 import { FeedService, type WatchResponse } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import type { JWK } from 'jose';
-import { readEntry, readHead, writeCursor } from './feed-messages.ts';
+import { readEntry, readHead, readSnapshot, writeCursor } from './feed-messages.ts';
 import { type FeedStore, type RestoredFeed, restoreFeed, storedFeed } from './feed-store.ts';
 import { type FeedTrust, openCertificate, pinRoot } from './feed-trust.ts';
-import { LocalFeed } from './local-feed.ts';
 import { refusalOf } from './rpc-errors.ts';
 import { createRpcTransport, type Fetch, type TokenSource } from './rpc-transport.ts';
 import { WakeUp } from './wake-up.ts';
@@ -44,6 +51,8 @@ const silenceMsMax = 4 * leaseLimits.headIntervalMs;
 /** Pause before the first attempt to reconnect, and the longest, milliseconds. */
 const backoffMsMin = 100;
 const backoffMsMax = 10_000;
+/** With these answers to GetSnapshot the feed is replayed instead: an older server, or a state too large for a snapshot. */
+const replayReasons: readonly string[] = ['unimplemented', 'too_large'] satisfies Reason[];
 /** Somebody waits for these; the rest is acknowledged with the next interval. */
 const urgentKinds: readonly string[] = ['revocation', 'epoch', 'key'];
 
@@ -53,8 +62,8 @@ interface Registration {
 }
 
 /**
- * Follows the tenant's feed: every entry proven, every revocation acknowledged, and no trust beyond the lease. It never
- * gives up; while it cannot follow it is stale, and `isFresh()` says so.
+ * Follows the tenant's feed: begins with a signed snapshot, proves every entry, acknowledges every revocation, and has no
+ * trust beyond the lease. It never gives up; while it cannot follow it is stale, and `isFresh()` says so.
  */
 export class FeedSubscriber {
   readonly #options: FeedSubscriberOptions;
@@ -63,6 +72,7 @@ export class FeedSubscriber {
   readonly #closed = new AbortController();
   readonly #due: WakeUp;
   readonly #listeners = new Set<EntryListener>();
+  readonly #snapshotListeners = new Set<() => void>();
   #waiting: (() => void)[] = [];
   #running: Promise<void> = Promise.resolve();
   #restored: RestoredFeed | undefined;
@@ -112,7 +122,12 @@ export class FeedSubscriber {
 
   /** Ask before deciding and again after it: stale means closed. */
   isFresh(): boolean {
-    return this.#local?.isFresh() ?? false;
+    return this.status === 'live';
+  }
+
+  /** `live`: may decide. `snapshot` and `resync`: holds nothing; `stale`: cannot know whether it holds everything. */
+  get status(): FeedStatus {
+    return this.#local?.status(this.#clock()) ?? 'snapshot';
   }
 
   /** What has been taken away so far; empty until the first connection, when it is not fresh either. */
@@ -133,10 +148,16 @@ export class FeedSubscriber {
     return this.#registration?.trust;
   }
 
-  /** Hands every entry over once it is applied. @returns how to stop that. */
+  /** Hands over every entry that comes by the stream, once it is applied. @returns how to stop that. */
   onEntry(listener: EntryListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Says that a snapshot was taken: the entries up to it come to no listener. @returns how to stop that. */
+  onSnapshot(listener: () => void): () => void {
+    this.#snapshotListeners.add(listener);
+    return () => this.#snapshotListeners.delete(listener);
   }
 
   /** Resolves as soon as the lease holds. @throws Refusal `feed_stale` when it does not within `timeoutMs`. */
@@ -180,6 +201,7 @@ export class FeedSubscriber {
     this.#registration ??= await this.#register();
     const { subscriberId, trust } = this.#registration;
     const local = this.#local as LocalFeed;
+    if (!local.position) await this.#takeSnapshot(this.#registration);
     const connection = new AbortController();
     const signal = AbortSignal.any([this.#closed.signal, connection.signal]);
     const request = { subscriberId, ...(local.position && { cursor: writeCursor(local.position) }) };
@@ -198,6 +220,22 @@ export class FeedSubscriber {
       connection.abort();
       await acknowledging;
     }
+  }
+
+  /** Begins anew with what the feed has taken away by now; without a snapshot, from the first entry on. */
+  async #takeSnapshot({ subscriberId, trust }: Registration): Promise<void> {
+    const local = this.#local as LocalFeed;
+    const request = { subscriberId, ...(local.proven && { proven: writeCursor(local.proven) }) };
+    const options = { signal: this.#closed.signal, timeoutMs: unaryDeadlineMsMax };
+    try {
+      local.takeSnapshot(await readSnapshot(this.#client.getSnapshot(request, options), trust));
+    } catch (error) {
+      if (replayReasons.includes(refusalOf(error).reason)) return;
+      throw error;
+    }
+    this.#save();
+    this.#due.ring();
+    for (const listener of this.#snapshotListeners) this.#tell(listener);
   }
 
   async #register(): Promise<Registration> {
@@ -222,7 +260,7 @@ export class FeedSubscriber {
     const held = position && state ? { position, state } : this.#restored;
     const restored = this.#restored && this.#restored.tenantId !== tenantId ? undefined : held;
     this.#restored = undefined;
-    this.#local = new LocalFeed({ tenantId, leaseMs, runtime: this.#runtime, restored });
+    this.#local = new LocalFeed({ tenantId, leaseMs, restored });
   }
 
   async #take(message: WatchResponse, trust: FeedTrust, first: boolean): Promise<void> {
@@ -234,7 +272,7 @@ export class FeedSubscriber {
     if (first || applied.some(({ kind }) => urgentKinds.includes(kind))) this.#due.ring();
     this.#tellFresh();
     if (applied.length > 0) this.#save();
-    for (const entry of applied) for (const listener of this.#listeners) this.#tell(listener, entry);
+    for (const entry of applied) for (const listener of this.#listeners) this.#tell(() => listener(entry));
   }
 
   async #keepAcknowledging(registration: Registration, connection: AbortController): Promise<void> {
@@ -259,17 +297,14 @@ export class FeedSubscriber {
 
   async #acknowledge({ subscriberId, trust }: Registration, signal: AbortSignal): Promise<void> {
     const local = this.#local as LocalFeed;
-    const { position, life } = local;
-    if (!position) return;
     const nonce = base64url(this.#runtime.randomBytes(16));
-    local.nonceSent(nonce);
+    const told = local.acknowledge(nonce, this.#clock());
+    if (!told) return;
     // A server grants no unary call more than this, however long the lease.
     const timeoutMs = Math.min(local.leaseMs, unaryDeadlineMsMax);
-    const request = { subscriberId, applied: writeCursor(position), nonce };
+    const request = { subscriberId, applied: writeCursor(told.position), nonce };
     const { head } = await this.#client.acknowledge(request, { signal, timeoutMs });
-    const verified = await readHead(head, trust);
-    if (life !== local.life) return;
-    local.answered(verified, position);
+    local.answered(await readHead(head, trust), told, this.#clock());
     this.#tellFresh();
   }
 
@@ -279,9 +314,9 @@ export class FeedSubscriber {
   }
 
   /** A listener that fails must not hold the feed up. */
-  #tell(listener: EntryListener, entry: chain.FeedEntry): void {
+  #tell(listener: () => void): void {
     try {
-      listener(entry);
+      listener();
     } catch (error) {
       this.#options.onError?.(refusalOf(error));
     }
@@ -310,6 +345,10 @@ export class FeedSubscriber {
   #backoffMs(failures: number): number {
     const most = Math.min(backoffMsMax, backoffMsMin * 2 ** failures);
     return backoffMsMin / 2 + this.#random() * most;
+  }
+
+  #clock(): ClockReading {
+    return { nowMs: this.#runtime.nowMs(), monotonicMs: this.#runtime.monotonicMs() };
   }
 
   /** 0 up to 1. */

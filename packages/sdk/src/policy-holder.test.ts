@@ -104,3 +104,29 @@ test('an older version is refused, except in a new life of the database', async 
   await vi.waitFor(() => expect(holder.version).toBe(4), { timeout: 5_000 });
   await holder.close();
 });
+
+test('a version announced in entries that a snapshot passed over is fetched all the same', async () => {
+  await publish(1, permitAll);
+  const holder = await open();
+  issuer.feed.faults.dropSeq = 1;
+  issuer.feed.append('policy', { v: 1, version: 2, hash: base64url(await publish(2, permitAll)) });
+  await vi.waitFor(() => expect(holder.version).toBe(2), { timeout: 5_000 });
+  expect(issuer.feed.begunAt).toEqual([0, 1]);
+  await holder.close();
+});
+
+test('when that fetch cannot be had, nothing is decided after a while', async () => {
+  await publish(1, permitAll);
+  let offsetMs = 0;
+  const runtime = { ...systemRuntime, monotonicMs: () => systemRuntime.monotonicMs() + offsetMs };
+  const holder = await PolicyHolder.start({ issuer: issuer.url, tokens, subscriber, runtime });
+  await publish(1, permitAll, { key: issuer.tokenKey });
+  issuer.feed.faults.dropSeq = 1;
+  issuer.feed.append('epoch', { v: 1, epoch: 1 });
+  await vi.waitFor(() => expect(issuer.feed.snapshotsAfter).toHaveLength(2), { timeout: 5_000 });
+  await subscriber.whenFresh(5_000);
+  expect(holder.decide(request())).toMatchObject({ allowed: true });
+  offsetMs = 6_000;
+  expect(() => holder.decide(request())).toThrow('a newer policy cannot be had');
+  await holder.close();
+});

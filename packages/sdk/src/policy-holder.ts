@@ -59,9 +59,11 @@ export class PolicyHolder {
   readonly #runtime: Runtime;
   readonly #onError: (refusal: Refusal) => void;
   readonly #closed = new AbortController();
-  readonly #unsubscribe: () => void;
+  readonly #unsubscribe: readonly (() => void)[];
   #held: HeldPolicy | undefined;
   #announced = { version: 0, atMs: 0 };
+  /** Set while an announcement may have been passed over: another object for each time, since the first of them. */
+  #passedOver: { readonly sinceMs: number } | undefined;
   #fetching: Promise<void> | undefined;
 
   private constructor({ issuer, tokens, subscriber, fetch, runtime, onError }: PolicyHolderOptions) {
@@ -69,7 +71,10 @@ export class PolicyHolder {
     this.#subscriber = subscriber;
     this.#runtime = runtime ?? systemRuntime;
     this.#onError = onError ?? (() => undefined);
-    this.#unsubscribe = subscriber.onEntry((entry) => this.#hear(entry));
+    this.#unsubscribe = [
+      subscriber.onEntry((entry) => this.#hear(entry)),
+      subscriber.onSnapshot(() => this.#passOver()),
+    ];
   }
 
   /** Fetches the current policy. @throws Refusal when it cannot be had or is not proven. */
@@ -92,7 +97,7 @@ export class PolicyHolder {
   /**
    * Decides by the policy held.
    * @throws Refusal `feed_stale` when nothing may be trusted: the lease is over, before or while deciding, or a newer
-   * version was announced a while ago and could not be had.
+   * version was announced a while ago, or may have been, and could not be had.
    */
   decide(request: DecisionRequest): HeldDecision {
     const held = this.#held;
@@ -104,7 +109,7 @@ export class PolicyHolder {
   }
 
   async close(): Promise<void> {
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#closed.abort();
     await this.#fetching;
   }
@@ -112,7 +117,9 @@ export class PolicyHolder {
   #assertCurrent(held: HeldPolicy): void {
     if (!this.#subscriber.isFresh()) throw new Refusal('feed_stale', 'revocations cannot be known now');
     const { version, atMs } = this.#announced;
-    if (version > held.version && this.#runtime.monotonicMs() - atMs > announcedMsMax) {
+    const waitingSince = [version > held.version ? atMs : undefined, this.#passedOver?.sinceMs];
+    const nowMs = this.#runtime.monotonicMs();
+    if (waitingSince.some((sinceMs) => sinceMs !== undefined && nowMs - sinceMs > announcedMsMax)) {
       throw new Refusal('feed_stale', 'a newer policy cannot be had');
     }
   }
@@ -124,6 +131,16 @@ export class PolicyHolder {
     // The clock of the oldest announcement that is not answered yet goes on.
     const waiting = this.#announced.version > this.version;
     this.#announced = { version, atMs: waiting ? this.#announced.atMs : this.#runtime.monotonicMs() };
+    this.#startCatchUp();
+  }
+
+  /** A snapshot says nothing of policies: what was announced before it is asked for. */
+  #passOver(): void {
+    this.#passedOver = { sinceMs: this.#passedOver?.sinceMs ?? this.#runtime.monotonicMs() };
+    this.#startCatchUp();
+  }
+
+  #startCatchUp(): void {
     this.#fetching ??= this.#catchUp().finally(() => {
       this.#fetching = undefined;
     });
@@ -131,9 +148,12 @@ export class PolicyHolder {
 
   async #catchUp(): Promise<void> {
     const { signal } = this.#closed;
-    while (!signal.aborted && this.version < this.#announced.version) {
+    while (!signal.aborted && (this.#passedOver || this.version < this.#announced.version)) {
+      const passedOver = this.#passedOver;
       try {
         await this.#fetch();
+        // What was passed over while fetching is asked for again.
+        if (this.#passedOver === passedOver) this.#passedOver = undefined;
       } catch (error) {
         if (signal.aborted) return;
         this.#onError(refusalOf(error));

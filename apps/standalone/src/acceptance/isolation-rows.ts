@@ -165,6 +165,11 @@ const feed: Readonly<Record<string, IsolationRow>> = {
     shows: true,
     foreign: ({ subscriber }) => [{ subscriberId: subscriber }],
   },
+  'monoauth.feed.v1.FeedService/GetSnapshot': {
+    own: ({ handles }) => ({ subscriberId: handles.subscriber }),
+    shows: true,
+    foreign: ({ subscriber }) => [{ subscriberId: subscriber }, { subscriberId: subscriber, proven: applied }],
+  },
   'monoauth.feed.v1.FeedService/Acknowledge': {
     own: async (here) => ({ subscriberId: here.handles.subscriber, applied: await headOf(here), nonce: 'n-1' }),
     shows: true,

@@ -1,8 +1,9 @@
 /**
  * A service written by somebody else, in plain JavaScript on Node: it knows our contract as a descriptor set and nothing of
- * our code. Asks for its tenant, then follows the feed until a new entry comes, and resumes by its cursor.
+ * our code. Asks for its tenant, follows the feed until a new entry comes, resumes by its cursor, and takes a snapshot.
  * Usage: TOKEN=… node stock-client.mjs '{"protocol","baseUrl","httpVersion","schema","subscriberId","cursor"}'
  */
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
@@ -38,6 +39,12 @@ const first = await next({ subscriberId });
 const second = await next({ subscriberId, cursor: first.cursor });
 const failure = await next({ subscriberId, cursor: { ...first.cursor, hash: new Uint8Array(32) } }).catch((e) => e);
 const details = failure.details.map(({ type }) => type);
+const messages = [];
+for await (const message of feed.getSnapshot({ subscriberId, proven: second.cursor }, { headers }))
+  messages.push(message);
+const bytes = Buffer.concat(messages.map(({ piece }) => piece));
+const intact = createHash('sha256').update(bytes).digest().equals(messages[0].snapshotHash);
+const snapshot = { intact, headSeq: Number(messages[0].head.seq), seq: JSON.parse(bytes.toString()).seq };
 process.stdout.write(
-  `${JSON.stringify({ slug: tenant.slug, seqs: [first.seqs, second.seqs], code: failure.code, details })}\n`,
+  `${JSON.stringify({ slug: tenant.slug, seqs: [first.seqs, second.seqs], code: failure.code, details, snapshot })}\n`,
 );

@@ -1,27 +1,44 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { create, type DescFile, toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Code } from '@connectrpc/connect';
+import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openWiresScene, type WiresScene } from './wires-scene.ts';
 
 /** The contract as a descriptor set, as any client may have it. */
-const schema = fileURLToPath(new URL('../../../../proto/baseline.binpb', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'mono-contract-'));
+const schema = join(directory, 'contract.binpb');
 const clientPath = fileURLToPath(new URL('./stock-client.mjs', import.meta.url));
 const bufPath = fileURLToPath(import.meta.resolve('@bufbuild/buf/bin/buf'));
 
 let db: TestDatabase;
 let scene: WiresScene;
 beforeAll(async () => {
+  const file = [...filesOf(FeedService.file), ...filesOf(TenantService.file)].map(({ proto }) => proto);
+  writeFileSync(
+    schema,
+    toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: [...new Set(file)] })),
+  );
   db = await openTestDatabase();
   scene = await openWiresScene(db.database, testKek, 'acme');
 });
 afterAll(async () => {
   await scene.close();
   await db.close();
+  rmSync(directory, { recursive: true });
 });
+
+/** A file of the contract with everything that it imports, imports first. */
+const filesOf = (file: DescFile): DescFile[] => [...file.dependencies.flatMap(filesOf), file];
 
 const wires = [
   ['connect', '1.1'],
@@ -34,7 +51,7 @@ const wires = [
 const urlOf = (httpVersion: string) => (httpVersion === '2' ? scene.grpcUrl : `${scene.issuer}/rpc`);
 
 test.each(wires)(
-  'a stock client on Node calls, follows and resumes: %s over HTTP/%s',
+  'a stock client on Node calls, follows, resumes and takes a snapshot: %s over HTTP/%s',
   async (protocol, httpVersion) => {
     const options = { protocol, baseUrl: urlOf(httpVersion), httpVersion, schema };
     const child = spawn('node', [clientPath, JSON.stringify(options)], {
@@ -55,6 +72,8 @@ test.each(wires)(
     expect(result).toMatchObject({ slug: 'acme', code: Code.OutOfRange });
     expect(result.details).toContain('google.rpc.ErrorInfo');
     expect(second[0]).toBe((first.at(-1) ?? 0) + 1);
+    const seq = second.at(-1);
+    expect(result.snapshot).toEqual({ intact: true, headSeq: seq, seq });
   },
 );
 
@@ -103,7 +122,7 @@ test.each([
   ['grpc', true],
   ['grpcweb', true],
   ['connect', true],
-] as const)('buf curl calls, follows and resumes: %s, over HTTP/2: %s', async (protocol, http2) => {
+] as const)('buf curl calls, follows, resumes and takes a snapshot: %s, over HTTP/2: %s', async (protocol, http2) => {
   const unary = await bufCurl(protocol, http2, 'monoauth.tenants.v1.TenantService/GetTenant', {});
   expect(unary.messages).toMatchObject([{ tenant: { slug: 'acme' } }]);
 
@@ -114,6 +133,10 @@ test.each([
   await scene.revokeSomething();
   const resumed = await watch({ incarnation, seq, hash }, 1);
   expect(resumed.messages[0].entries[0].seq).toBe(String(Number(seq) + 1));
+
+  const taken = await bufCurl(protocol, http2, 'monoauth.feed.v1.FeedService/GetSnapshot', { subscriberId });
+  const snapshot = JSON.parse(Buffer.from(taken.messages[0].piece, 'base64').toString());
+  expect(snapshot).toMatchObject({ v: 1, seq: Number(taken.messages[0].head.seq) });
 
   const refused = await watch({ incarnation, seq, hash: Buffer.alloc(32).toString('base64') }, 1);
   const { code, details } = JSON.parse(refused.stderr);

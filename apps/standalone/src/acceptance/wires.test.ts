@@ -1,11 +1,18 @@
+import { createHash, createPublicKey, verify } from 'node:crypto';
 import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { requestBytesMax } from '@mono-auth/core/limits';
 import { ErrorInfoSchema } from '@mono-auth/proto/google/rpc/error_details';
-import { type Cursor, FeedService, type WatchResponse } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import {
+  type Cursor,
+  FeedService,
+  type GetSnapshotResponse,
+  type WatchResponse,
+} from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
+import { decodeJwt, type JWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { as, openWiresScene, type WiresScene } from './wires-scene.ts';
 
@@ -65,6 +72,34 @@ async function errorOf(call: Promise<unknown>): Promise<ConnectError> {
 
 const infoOf = (error: ConnectError) => error.findDetails(ErrorInfoSchema)[0];
 
+/** Canonical bytes as feed-engine's README describes them: each field as its length and its bytes. */
+function canonical(...fields: (string | Uint8Array | bigint)[]): Buffer {
+  return Buffer.concat(
+    fields.flatMap((field) => {
+      const bytes = typeof field === 'bigint' ? Buffer.alloc(8) : Buffer.from(field);
+      if (typeof field === 'bigint') bytes.writeBigUInt64BE(field);
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(bytes.length);
+      return [length, bytes];
+    }),
+  );
+}
+
+/** Opens a snapshot as the contract describes it, with the key that the certificate names (RFC 7518 §3.4). */
+function openSnapshot(messages: GetSnapshotResponse[], certificate: string) {
+  const { jwk } = decodeJwt<{ jwk: JWK }>(certificate);
+  const key = createPublicKey({ key: jwk, format: 'jwk' });
+  const [first] = messages;
+  if (!first?.head) throw new Error('no head');
+  const { tenantId, incarnation, seq, hash } = first.head;
+  const bytes = Buffer.concat(messages.map(({ piece }) => piece));
+  const digest = createHash('sha256').update(bytes).digest();
+  const signed = canonical('mono-auth/feed/snapshot/v1', tenantId, incarnation, seq, hash, digest);
+  expect(verify('sha256', signed, { key, dsaEncoding: 'ieee-p1363' }, first.snapshotSignature)).toBe(true);
+  expect(digest.equals(first.snapshotHash)).toBe(true);
+  return { cursor: { incarnation, seq, hash } as Cursor, state: JSON.parse(bytes.toString()) };
+}
+
 describe.each(Object.entries(wires))('over %s', (wire, open) => {
   test('a unary call is answered, and a refused one says why', async () => {
     const client = createClient(TenantService, open());
@@ -102,6 +137,29 @@ describe.each(Object.entries(wires))('over %s', (wire, open) => {
 
     const cursor = { ...(reached as Cursor), hash: new Uint8Array(32) } as Cursor;
     const error = await errorOf(follow(client, { subscriberId, cursor }, () => false));
+    expect([error.code, infoOf(error)?.reason]).toEqual([Code.OutOfRange, 'reset_required']);
+  });
+});
+
+describe.each(Object.entries(wires))('the snapshot over %s', (wire, open) => {
+  test('is taken and verified, followed from where it stands, and refused to one who had proven more', async () => {
+    const client = createClient(FeedService, open());
+    const { subscriberId, feedKeyCertificate } = await client.register({ name: `snapshot ${wire}` }, as(scene.token));
+    await scene.revokeSomething();
+    const messages = await Array.fromAsync(client.getSnapshot({ subscriberId }, as(scene.token)));
+    const { cursor, state } = openSnapshot(messages, feedKeyCertificate);
+    expect([state.v, BigInt(state.seq)]).toEqual([1, cursor.seq]);
+    expect(state.cuts.length).toBeGreaterThan(0);
+    await scene.revokeSomething();
+    const seen: bigint[] = [];
+    await follow(client, { subscriberId, cursor }, ({ entries }) => {
+      seen.push(...entries.map(({ seq }) => seq));
+      return seen.length > 0;
+    });
+    expect(seen[0]).toBe(cursor.seq + 1n);
+
+    const proven = { ...cursor, hash: new Uint8Array(32) };
+    const error = await errorOf(Array.fromAsync(client.getSnapshot({ subscriberId, proven }, as(scene.token))));
     expect([error.code, infoOf(error)?.reason]).toEqual([Code.OutOfRange, 'reset_required']);
   });
 });

@@ -2,7 +2,7 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import { Refusal } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
-import { chain, type cursor, head, payload, receipt } from '@mono-auth/feed-engine';
+import { chain, type cursor, head, payload, RevocationState, receipt, snapshot } from '@mono-auth/feed-engine';
 import type { Cursor, FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 
 /** Between periodic heads: ten times as often as the real server, so that tests need not wait. */
@@ -21,6 +21,12 @@ export interface FeedFaults {
   dropSeq?: number | undefined;
   /** Acknowledgements are not answered. */
   mute?: boolean;
+  /** The next snapshot is the one of this position: an old one, played back. */
+  oldSnapshotSeq?: number | undefined;
+  /** GetSnapshot answers this instead. */
+  noSnapshot?: Refusal | undefined;
+  /** The bytes of a snapshot are changed on their way. */
+  tamper?: ((bytes: Uint8Array) => Uint8Array<ArrayBuffer>) | undefined;
 }
 
 /** The server's side of a feed, in memory: one tenant, the engine's own chain and heads, no database. */
@@ -30,6 +36,8 @@ export class FakeFeed {
   readonly acknowledged: number[] = [];
   /** Every cursor that a stream began with; undefined: from the beginning. */
   readonly begunAt: (number | undefined)[] = [];
+  /** What each consumer that asked for a snapshot had proven; undefined: nothing. */
+  readonly snapshotsAfter: (number | undefined)[] = [];
   incarnation = 1;
   #entries: chain.FeedEntry[] = [];
   #hashes: Uint8Array[];
@@ -75,7 +83,7 @@ export class FakeFeed {
   }
 
   /** The methods of the service that concern the sequence itself. */
-  service(): Pick<ServiceImpl<typeof FeedService>, 'watch' | 'acknowledge'> {
+  service(): Pick<ServiceImpl<typeof FeedService>, 'watch' | 'getSnapshot' | 'acknowledge'> {
     const feed = this;
     return {
       async *watch(request, context) {
@@ -87,6 +95,10 @@ export class FakeFeed {
           feed.#streams.delete(stream);
         }
       },
+      async *getSnapshot({ proven }) {
+        feed.snapshotsAfter.push(proven && Number(proven.seq));
+        yield* await feed.#snapshot();
+      },
       async acknowledge({ applied, nonce }) {
         const position = toPosition(applied as Cursor);
         const sent = { incarnation: feed.incarnation, seq: feed.#entries.length };
@@ -96,6 +108,30 @@ export class FakeFeed {
         return { head: await feed.#head(feed.#entries.length, nonce) };
       },
     };
+  }
+
+  /** In two pieces, so that a consumer which takes one for all is found out. */
+  async #snapshot() {
+    const { noSnapshot, oldSnapshotSeq, forged, tamper = (bytes) => bytes } = this.faults;
+    if (noSnapshot) throw noSnapshot;
+    this.faults.oldSnapshotSeq = undefined;
+    const seq = oldSnapshotSeq ?? this.#entries.length;
+    const state = new RevocationState();
+    for (const entry of this.#entries.slice(0, seq)) state.apply(entry);
+    const { bytes, hash: snapshotHash } = snapshot.encodeSnapshot(state);
+    const position = { incarnation: this.incarnation, seq, hash: this.#hashes[seq] as Uint8Array };
+    const { sign } = forged ?? this.#signer;
+    const statement = { tenantId: this.#tenantId, position, snapshotHash };
+    const snapshotSignature = await sign(snapshot.snapshotBytes(statement));
+    const sent = tamper(bytes);
+    const first = { head: await this.#head(seq, ''), snapshotHash, snapshotSignature, piece: sent.slice(0, 10) };
+    return [first, { piece: sent.slice(10) }];
+  }
+
+  /** The database goes back in time, within the same incarnation. */
+  rollBack(seq: number): void {
+    this.#entries = this.#entries.slice(0, seq);
+    this.#hashes = this.#hashes.slice(0, seq + 1);
   }
 
   async *#follow(from: Cursor | undefined, signal: AbortSignal) {

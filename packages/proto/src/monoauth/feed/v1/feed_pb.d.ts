@@ -238,6 +238,69 @@ export declare type WatchResponse = Message<"monoauth.feed.v1.WatchResponse"> & 
 export declare const WatchResponseSchema: GenMessage<WatchResponse>;
 
 /**
+ * @generated from message monoauth.feed.v1.GetSnapshotRequest
+ */
+export declare type GetSnapshotRequest = Message<"monoauth.feed.v1.GetSnapshotRequest"> & {
+  /**
+   * @generated from field: string subscriber_id = 1;
+   */
+  subscriberId: string;
+
+  /**
+   * The furthest position that the consumer has ever proven; absent when there is none. A feed of the same incarnation
+   * that does not hold it has gone back, and is not to be followed.
+   *
+   * @generated from field: monoauth.feed.v1.Cursor proven = 2;
+   */
+  proven?: Cursor | undefined;
+};
+
+/**
+ * Describes the message monoauth.feed.v1.GetSnapshotRequest.
+ * Use `create(GetSnapshotRequestSchema)` to create a new message.
+ */
+export declare const GetSnapshotRequestSchema: GenMessage<GetSnapshotRequest>;
+
+/**
+ * @generated from message monoauth.feed.v1.GetSnapshotResponse
+ */
+export declare type GetSnapshotResponse = Message<"monoauth.feed.v1.GetSnapshotResponse"> & {
+  /**
+   * In the first message only: where the snapshot stands.
+   *
+   * @generated from field: monoauth.feed.v1.SignedHead head = 1;
+   */
+  head?: SignedHead | undefined;
+
+  /**
+   * In the first message only: SHA-256 of the snapshot's bytes.
+   *
+   * @generated from field: bytes snapshot_hash = 2;
+   */
+  snapshotHash: Uint8Array;
+
+  /**
+   * In the first message only: by the key of the head, over the canonical bytes of feed-engine's snapshotBytes.
+   *
+   * @generated from field: bytes snapshot_signature = 3;
+   */
+  snapshotSignature: Uint8Array;
+
+  /**
+   * The next piece of the snapshot, at most 256 KiB; its form is documented in packages/feed-engine.
+   *
+   * @generated from field: bytes piece = 4;
+   */
+  piece: Uint8Array;
+};
+
+/**
+ * Describes the message monoauth.feed.v1.GetSnapshotResponse.
+ * Use `create(GetSnapshotResponseSchema)` to create a new message.
+ */
+export declare const GetSnapshotResponseSchema: GenMessage<GetSnapshotResponse>;
+
+/**
  * @generated from message monoauth.feed.v1.AcknowledgeRequest
  */
 export declare type AcknowledgeRequest = Message<"monoauth.feed.v1.AcknowledgeRequest"> & {
@@ -393,7 +456,8 @@ export declare const FeedService: GenService<{
   },
   /**
    * Entries after the cursor, then live ones, with a signed head at least every second. A cursor that cannot be served
-   * ends with reason reset_required, never a silent jump.
+   * ends with reason reset_required, never a silent jump: it is no place of this feed, or (absent ones too) more than
+   * 10,000 entries behind the head. GetSnapshot says where to begin then.
    *
    * @generated from rpc monoauth.feed.v1.FeedService.Watch
    */
@@ -401,6 +465,23 @@ export declare const FeedService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchRequestSchema;
     output: typeof WatchResponseSchema;
+  },
+  /**
+   * What the feed has taken away so far, as of its present head: where a consumer begins that holds nothing, or that was
+   * told reset_required. The first message carries the head, the hash of the snapshot's bytes and the feed key's signature
+   * over both; the bytes come in pieces, in order. Verify the signature over all of them, take the state, and Watch from
+   * the position of the head. The position counts as sent, so it may be acknowledged at once.
+   *
+   * Reasons: reset_required when this feed does not hold what the consumer had proven (the database went back: trust
+   * nothing until a new incarnation); too_large for a state of more than 200,000 cut-offs, whose feed Watch serves from the
+   * beginning; not_found for another client's subscriber.
+   *
+   * @generated from rpc monoauth.feed.v1.FeedService.GetSnapshot
+   */
+  getSnapshot: {
+    methodKind: "server_streaming";
+    input: typeof GetSnapshotRequestSchema;
+    output: typeof GetSnapshotResponseSchema;
   },
   /**
    * Says what the subscriber has applied, never beyond what it was sent. With a nonce it answers a signed head for that
