@@ -116,17 +116,38 @@ test('a database that went back leaves its consumers closed until a new incarnat
   expect(subscriber.cursor).toMatchObject({ incarnation: 2, seq: 1 });
 });
 
-test('a restart remembers how far it had come: the cursor it kept is the proof that the database went back', async () => {
-  let kept: StoredFeed | undefined;
-  const store: FeedStore = {
-    load: async () => kept,
+function memory(): FeedStore & { kept?: StoredFeed } {
+  const store: FeedStore & { kept?: StoredFeed } = {
+    load: async () => store.kept,
     save: async (stored) => {
-      kept = stored;
+      store.kept = stored;
     },
   };
+  return store;
+}
+
+test('one that comes back too far behind takes the snapshot instead of the replay, and misses nothing', async () => {
+  const store = memory();
+  const first = await follow({ store });
+  await first.whenFresh(5_000);
+  revoke('tok_1');
+  await eventually(() => expect(store.kept?.seq).toBe(1));
+  await first.close();
+  for (let i = 2; i <= 9; i++) revoke(`tok_${i}`);
+  issuer.feed.faults.behindEntriesMax = 5;
+  const second = await follow({ store });
+  await second.whenFresh(5_000);
+  expect(issuer.feed.begunAt).toEqual([0, 1, 9]);
+  expect(issuer.feed.snapshotsAfter).toEqual([undefined, 1]);
+  expect(['tok_1', 'tok_9'].map((jti) => isRevoked(second, jti))).toEqual([true, true]);
+  await eventually(() => expect(store.kept?.seq).toBe(9));
+});
+
+test('a restart remembers how far it had come: the cursor it kept is the proof that the database went back', async () => {
+  const store = memory();
   const first = await follow({ store });
   for (let i = 1; i <= 3; i++) revoke(`tok_${i}`);
-  await eventually(() => expect(kept?.seq).toBe(3));
+  await eventually(() => expect(store.kept?.seq).toBe(3));
   await first.close();
   issuer.feed.rollBack(1);
   const second = await follow({ store });

@@ -23,6 +23,8 @@ export interface FeedFaults {
   mute?: boolean;
   /** The next snapshot is the one of this position: an old one, played back. */
   oldSnapshotSeq?: number | undefined;
+  /** Streams that begin further behind than this are refused; the real server allows 10,000 entries. */
+  behindEntriesMax?: number | undefined;
   /** GetSnapshot answers this instead. */
   noSnapshot?: Refusal | undefined;
   /** The bytes of a snapshot are changed on their way. */
@@ -138,6 +140,8 @@ export class FakeFeed {
     this.begunAt.push(from && Number(from.seq));
     if (from && Number(from.incarnation) !== this.incarnation) throw new Refusal('reset_required', 'a new incarnation');
     let seq = from ? Number(from.seq) : 0;
+    const behind = this.#entries.length - seq;
+    if (behind > (this.faults.behindEntriesMax ?? behind)) throw new Refusal('reset_required', 'too far behind');
     const { incarnation } = this;
     for (let sentAtMs = 0; !signal.aborted; ) {
       if (incarnation !== this.incarnation) throw new Refusal('reset_required', 'a new incarnation');
