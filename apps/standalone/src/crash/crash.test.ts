@@ -1,6 +1,6 @@
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { issuerOf, platformSlug } from '@mono-auth/core/tenant-slug';
-import { FeedSubscriber } from '@mono-auth/sdk';
+import { FeedSubscriber, type Fetch } from '@mono-auth/sdk';
 import { accessOf } from '@mono-auth/transport';
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -131,16 +131,27 @@ describe('after all of it', () => {
     expect(scene.dead.size).toBeGreaterThan(0);
   });
 
-  test('the feed is dense, and its head proves it to a stock subscriber', async () => {
+  test('the feed is dense, its head proves it to a stock subscriber, and the snapshot is the same state', async () => {
     const entries = await readFeed(scene);
-    const tokens = async () => scene.ownerToken;
-    const subscriber = await FeedSubscriber.start({ issuer: scene.issuer, tokens, name: 'afterwards' });
-    try {
-      await subscriber.whenFresh(5_000);
-      expect(subscriber.state.seq).toBe(entries.length);
-    } finally {
-      await subscriber.close();
+    // Without a snapshot a subscriber proves the whole chain, from the first entry to the head.
+    const replaying: Fetch = async (input, init) =>
+      String(input).endsWith('/GetSnapshot') ? new Response(null, { status: 404 }) : fetch(input, init);
+    const states = [];
+    for (const [name, by] of Object.entries({ replaying, following: fetch })) {
+      const tokens = async () => scene.ownerToken;
+      const subscriber = await FeedSubscriber.start({ issuer: scene.issuer, tokens, name, fetch: by });
+      const heard: number[] = [];
+      subscriber.onEntry(({ seq }) => heard.push(seq));
+      try {
+        await subscriber.whenFresh(5_000);
+        states.push(subscriber.state.toSnapshot());
+        expect(heard).toHaveLength(by === replaying ? entries.length : 0);
+      } finally {
+        await subscriber.close();
+      }
     }
+    expect(states[0]?.seq).toBe(entries.length);
+    expect(states[1]).toEqual(states[0]);
   });
 
   test('every log is sealed without a gap, and its exported bundle verifies', async () => {
