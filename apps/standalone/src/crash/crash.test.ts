@@ -1,6 +1,6 @@
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { issuerOf, platformSlug } from '@mono-auth/core/tenant-slug';
-import { FeedSubscriber, type Fetch } from '@mono-auth/sdk';
+import { FeedSubscriber } from '@mono-auth/sdk';
 import { accessOf } from '@mono-auth/transport';
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -134,7 +134,7 @@ describe('after all of it', () => {
   test('the feed is dense, its head proves it to a stock subscriber, and the snapshot is the same state', async () => {
     const entries = await readFeed(scene);
     // Without a snapshot a subscriber proves the whole chain, from the first entry to the head.
-    const replaying: Fetch = async (input, init) =>
+    const replaying = async (input: string | URL | Request, init?: RequestInit) =>
       String(input).endsWith('/GetSnapshot') ? new Response(null, { status: 404 }) : fetch(input, init);
     const states = [];
     for (const [name, by] of Object.entries({ replaying, following: fetch })) {
