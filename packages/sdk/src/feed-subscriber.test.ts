@@ -170,7 +170,7 @@ describe('what is not proven is not believed', () => {
     await eventually(() => expect(errors).toContain('feed: gap'));
     await eventually(() => expect(subscriber.state.seq).toBe(2));
     expect(issuer.feed.snapshotsAfter).toEqual([undefined, 1]);
-    expect(issuer.feed.begunAt).toEqual([0, 2]);
+    await eventually(() => expect(issuer.feed.begunAt).toEqual([0, 2]));
     const claims = { jti: 'tok_2', sub: 'user:x', ep: 0, fs: 9 };
     expect(subscriber.state.isRevoked(claims).revoked).toBe(true);
   });
@@ -262,7 +262,7 @@ describe('a store', () => {
     await eventually(() => expect(first.state.seq).toBe(1));
     await first.close();
     const second = await followFresh({ store });
-    expect(issuer.feed.begunAt).toEqual([0, 1]);
+    await eventually(() => expect(issuer.feed.begunAt).toEqual([0, 1]));
     expect(issuer.feed.snapshotsAfter).toEqual([undefined]);
     expect(second.state.isRevoked({ jti: 'tok_1', sub: 'user:x', ep: 0, fs: 9 }).revoked).toBe(true);
     await second.close();
@@ -283,7 +283,7 @@ describe('a store', () => {
     store.stored = { ...(store.stored as StoredFeed), seq: 7 };
     await followFresh({ store });
     expect(issuer.feed.snapshotsAfter).toEqual([undefined, undefined]);
-    expect(issuer.feed.begunAt).toEqual([0, 1]);
+    await eventually(() => expect(issuer.feed.begunAt).toEqual([0, 1]));
   });
 });
 

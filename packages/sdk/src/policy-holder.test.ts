@@ -111,7 +111,7 @@ test('a version announced in entries that a snapshot passed over is fetched all 
   issuer.feed.faults.dropSeq = 1;
   issuer.feed.append('policy', { v: 1, version: 2, hash: base64url(await publish(2, permitAll)) });
   await vi.waitFor(() => expect(holder.version).toBe(2), { timeout: 5_000 });
-  expect(issuer.feed.begunAt).toEqual([0, 1]);
+  await vi.waitFor(() => expect(issuer.feed.begunAt).toEqual([0, 1]), { timeout: 5_000 });
   await holder.close();
 });
 
