@@ -18,6 +18,8 @@ const ask = async () => {
 };
 
 const before = await ask();
+// It may be fresh before its stream has arrived.
+for (let i = 0; i < 200 && issuer.feed.watching() === 0; i++) await systemRuntime.sleep(25);
 issuer.feed.disconnect();
 const target = { kind: 'token', jti } as const;
 issuer.feed.append('revocation', { v: 1, id: newId(systemRuntime, 'rev'), target, reason: 'test' });
