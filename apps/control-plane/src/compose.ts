@@ -11,7 +11,7 @@ import { type Database, sweepConsumed } from '@mono-auth/database';
 import { Feed } from '@mono-auth/feed';
 import { type Identity, openIdentity, sessionParticipant } from '@mono-auth/identity';
 import { checkKek, createLocalKms, type Keyring, openKeyring } from '@mono-auth/keys';
-import { agentParticipant, hostParticipant } from '@mono-auth/machines';
+import { agentParticipant, createChallenges, hostParticipant } from '@mono-auth/machines';
 import { type Minter, openMinter } from '@mono-auth/minting';
 import { createPolicySource, type PolicySource } from '@mono-auth/policy';
 import { type RevocationDeps, revoke } from '@mono-auth/revocation';
@@ -64,6 +64,7 @@ export interface ControlPlane {
 /** The parts of the control plane, each made once. What points upward in the layers is handed over here. */
 export interface Parts extends ControlPlaneDeps {
   readonly ephemeral: Ephemeral;
+  readonly challenges: ReturnType<typeof createChallenges>;
   readonly tenants: TenantDirectory;
   readonly keys: Keyring;
   readonly feed: Feed;
@@ -131,6 +132,8 @@ function composeParts(
   ingressOf: Parts['ingressOf'],
 ): Parts {
   const { database, runtime, baseUrl, ephemeral } = deps;
+  const nonceSecret = new Uint8Array(hkdfSync('sha256', deps.kek, new Uint8Array(), utf8('mono-auth/nonces'), 32));
+  const challenges = createChallenges({ ephemeral, runtime, secret: nonceSecret });
   const tenants = createTenantDirectory({ database, runtime, baseUrl });
   const platformIssuer = issuerOf(baseUrl, platformSlug);
   const rootTenant = async () => (await requireTenant(tenants.bySlug(platformSlug))).id;
@@ -173,6 +176,7 @@ function composeParts(
     ...deps,
     ...{
       ephemeral,
+      challenges,
       tenants,
       keys,
       feed,

@@ -35,6 +35,7 @@ const published: [Reason, string, string, number, number][] = [
   ['rate_limited', 'resource_exhausted', 'slow_down', 429, 9],
   ['audit_unavailable', 'unavailable', 'temporarily_unavailable', 503, 9],
   ['feed_stale', 'unavailable', 'temporarily_unavailable', 503, 9],
+  ['use_new_nonce', 'aborted', 'use_dpop_nonce', 400, 9],
   ['internal', 'internal', 'server_error', 500, 1],
 ];
 

@@ -51,6 +51,8 @@ export const refusals = {
   audit_unavailable: { connect: 'unavailable', oauth: 'temporarily_unavailable', http: 503, exit: 9, retry: true },
   feed_stale: { connect: 'unavailable', oauth: 'temporarily_unavailable', http: 503, exit: 9, retry: true },
   unavailable: { connect: 'unavailable', oauth: 'temporarily_unavailable', http: 503, exit: 9, retry: true },
+  // Another proof over another nonce will do: RFC 9449 §8 has the OAuth error.
+  use_new_nonce: { connect: 'aborted', oauth: 'use_dpop_nonce', http: 400, exit: 9, retry: true },
   reset_required: { connect: 'out_of_range', oauth: 'invalid_request', http: 410, exit: 9, retry: false },
   verification_failed: { connect: 'data_loss', oauth: 'invalid_request', http: 422, exit: 8, retry: false },
   internal: { connect: 'internal', oauth: 'server_error', http: 500, exit: 1, retry: false },
@@ -59,7 +61,7 @@ export const refusals = {
 export interface RefusalRow {
   /** Connect code name in snake_case (https://connectrpc.com/docs/protocol#error-codes). */
   connect: string;
-  /** OAuth 2.0 error code (RFC 6749 §5.2, RFC 6750 §3.1, RFC 8693 §2.2.2, RFC 8628 §3.5). */
+  /** OAuth 2.0 error code (RFC 6749 §5.2, RFC 6750 §3.1, RFC 8693 §2.2.2, RFC 8628 §3.5, RFC 9449 §8). */
   oauth: string;
   http: number;
   exit: number;

@@ -10,6 +10,7 @@ import { FakeRuntime, openTestDatabase, type TestDatabase, testKek } from '@mono
 import { createRpcFetch, type RpcFetch } from '@mono-auth/transport';
 import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createChallenges } from './proof.ts';
 import { machineService } from './service.ts';
 
 const baseUrl = 'https://id.example.com';
@@ -40,7 +41,8 @@ beforeAll(async () => {
     });
   }
   const tenants = createTenantDirectory({ database, runtime, baseUrl });
-  const deps = { database, runtime, keys, ephemeral, feed, tenants };
+  const challenges = createChallenges({ ephemeral, runtime, secret: runtime.randomBytes(32) });
+  const deps = { database, runtime, keys, challenges, feed, tenants };
   rpc = createRpcFetch({
     routes: (router) => router.service(MachineService, machineService(deps)),
     authenticate: async (authorization) => ownerOf(authorization as TenantId),
@@ -254,12 +256,29 @@ test('a proof works once, for its own credential, key and tenant', async () => {
   expect(await call('RedeemInvite', body(foreign)), 'another key').toMatchObject(refused);
   const late = await proofBy(hostKeys, { nonce: await nonceFor(token) });
   runtime.advance(121_000);
-  expect(await call('RedeemInvite', body(late)), 'an expired nonce').toMatchObject(refused);
+  expect(await call('RedeemInvite', body(late)), 'an expired nonce').toMatchObject({ reason: 'use_new_nonce' });
 
   const proof = await proofBy(hostKeys, { nonce: await nonceFor(token) });
   expect(await call('RedeemInvite', body(proof))).toHaveProperty('host');
   expect(await call('RedeemInvite', body(proof)), 'replayed').toMatchObject(refused);
   expect(await call('RedeemInvite', body(proof, { invite: other })), 'replayed elsewhere').toMatchObject(refused);
+});
+
+test('a proof over a challenge of a store that was lost is refused with the word to ask for a new one, and changes nothing', async () => {
+  const hostKeys = await makeKeys();
+  const token = await invite();
+  const body = (proof: string) => ({ invite: token, publicJwk: hostKeys.jwk, proof });
+  const before = await proofBy(hostKeys, { nonce: await nonceFor(token) });
+  const used = await proofBy(hostKeys, { nonce: await nonceFor(token) });
+  await call('RedeemInvite', body(used));
+  await db.admin('truncate mono.ephemeral, mono.ephemeral_incarnation');
+  for (const proof of [before, used]) {
+    const answer = await call('RedeemInvite', body(proof));
+    expect(answer).toMatchObject({ code: 'aborted', reason: 'use_new_nonce' });
+    expect(answer.message).toContain('ask for a new challenge');
+  }
+  const again = await proofBy(hostKeys, { nonce: await nonceFor(token) });
+  expect(await call('RedeemInvite', body(again))).toHaveProperty('host');
 });
 
 test('a credential of one tenant is not found at another, and what nobody signed is nobody’s', async () => {

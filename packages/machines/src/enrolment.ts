@@ -1,4 +1,3 @@
-import type { Ephemeral } from '@mono-auth/cache';
 import { Refusal } from '@mono-auth/core/errors';
 import type { HostId } from '@mono-auth/core/ids';
 import { newId } from '@mono-auth/core/ids';
@@ -11,14 +10,13 @@ import type { Ingress } from '@mono-auth/transport';
 import { type CredentialDeps, openCredential, openInvite, openJoinState } from './credential.ts';
 import type { Host } from './host.ts';
 import { type HostKey, readHostKey } from './host-key.ts';
-import { issueChallenge, verifyKeyProof, verifyProof } from './proof.ts';
+import { type ChallengeDeps, issueChallenge, verifyKeyProof, verifyProof } from './proof.ts';
 import { type Enrolled, redeemInvite } from './redeem-invite.ts';
 import { renewHost } from './renew-host.ts';
 
-export interface EnrolmentDeps extends CredentialDeps {
+export interface EnrolmentDeps extends CredentialDeps, ChallengeDeps {
   readonly database: Database;
   readonly keys: Pick<Keyring, 'publicKeys' | 'signer'>;
-  readonly ephemeral: Pick<Ephemeral, 'set' | 'take'>;
   readonly feed: Pick<Feed, 'append'>;
 }
 

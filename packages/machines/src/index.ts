@@ -1,6 +1,7 @@
 export { agentParticipant } from './agent-participant.ts';
 export type { EnrolmentDeps } from './enrolment.ts';
 export { hostParticipant } from './host-participant.ts';
+export { createChallenges } from './proof.ts';
 export { machineService } from './service.ts';
 export { selectAgent as findAgent } from './store/agents.ts';
 export { selectHost as findHost } from './store/hosts.ts';

@@ -1,6 +1,5 @@
-import type { Ephemeral } from '@mono-auth/cache';
+import { createNonces, type Nonces } from '@mono-auth/cache';
 import { peerJwt } from '@mono-auth/clients';
-import { base64url } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import { clockSkewSeconds } from '@mono-auth/core/limits';
 import type { Runtime } from '@mono-auth/core/runtime';
@@ -11,13 +10,13 @@ import type { JWK, JWTPayload } from 'jose';
 const proofType = 'mono-proof+jwt';
 /** How long a challenge can be answered: a slow machine signs within seconds. */
 const challengeTtlMs = 120_000;
-const challengeKind = 'machine_challenge';
-/** 256 bits: never guessed, never repeated. */
-const nonceBytes = 32;
+/** A new challenge can be had at once; the pause only keeps a hundred hosts from asking in the same millisecond. */
+const askAgainMs = 50;
 
 export interface ChallengeDeps {
   readonly runtime: Runtime;
-  readonly ephemeral: Pick<Ephemeral, 'set' | 'take'>;
+  /** Bound to the digest of a credential; see `createChallenges`. */
+  readonly challenges: Nonces;
 }
 
 interface Bound {
@@ -25,20 +24,25 @@ interface Bound {
   readonly digest: string;
 }
 
-/** A nonce that works once, for two minutes and for this credential alone. Losing the store loses only the waiting. */
-export async function issueChallenge(
-  { runtime, ephemeral }: ChallengeDeps,
+/**
+ * Nonces that work once, for two minutes, for one tenant and one credential. One that was issued before the store was lost is not
+ * taken: the store has forgotten which were used.
+ */
+export function createChallenges(deps: Parameters<typeof createNonces>[0]): Nonces {
+  return createNonces(deps, { kind: 'challenge_used', lifeMs: challengeTtlMs });
+}
+
+export function issueChallenge(
+  { challenges }: ChallengeDeps,
   { tenant, digest }: Bound,
 ): Promise<{ nonce: string; expiresAtMs: number }> {
-  const nonce = base64url(runtime.randomBytes(nonceBytes));
-  await ephemeral.set(tenant.id, challengeKind, nonce, digest, challengeTtlMs);
-  return { nonce, expiresAtMs: runtime.nowMs() + challengeTtlMs };
+  return challenges.issue(tenant.id, digest);
 }
 
 /**
  * Checks that whoever presents the credential holds the key now, and uses the challenge up.
  * @returns the proof's claims.
- * @throws Refusal `not_authenticated`.
+ * @throws Refusal `not_authenticated`; `use_new_nonce` when a proof over a new challenge would do.
  */
 export async function verifyProof(
   deps: ChallengeDeps,
@@ -47,8 +51,12 @@ export async function verifyProof(
   proof: string,
 ): Promise<JWTPayload & { nonce: string }> {
   const claims = await verifyKeyProof(deps.runtime, tenant, key, proof);
-  const challenged = await deps.ephemeral.take(tenant.id, challengeKind, claims.nonce);
-  if (challenged !== digest) throw refuse('its nonce was used, has expired or belongs to another credential');
+  const challenged = await deps.challenges.consume(tenant.id, digest, claims.nonce);
+  if (challenged === 'refused') throw refuse('its nonce was used or belongs to another credential');
+  if (challenged === 'use_new') {
+    const detail = 'proof refused: its nonce counts no more; ask for a new challenge and prove the key again';
+    throw new Refusal('use_new_nonce', detail, { retryAfterMs: askAgainMs });
+  }
   return claims;
 }
 

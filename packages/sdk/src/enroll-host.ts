@@ -6,6 +6,7 @@ import { tokenBytesMax } from '@mono-auth/core/limits';
 import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
 import { type Host, MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { decodeJwt } from 'jose';
+import { answerChallenge } from './answer-challenge.ts';
 import type { HostRecord, HostStore } from './host-store.ts';
 import { refusalOf } from './rpc-errors.ts';
 import { createRpcTransport, type Fetch } from './rpc-transport.ts';
@@ -49,9 +50,10 @@ export async function enrollHost(options: EnrollHostOptions): Promise<EnrolledRe
   const key = await openSigningKey(record.privateJwk, runtime);
   const client = createClient(MachineService, createRpcTransport({ issuer, fetch }));
   try {
-    const { nonce } = await client.challenge({ credential: invite });
-    const proof = await key.sign(proofType, { aud: issuer, nonce });
-    const answer = await client.redeemInvite({ invite, publicJwk: key.publicJwk as JsonObject, proof });
+    const answer = await answerChallenge(client, invite, async (nonce) => {
+      const proof = await key.sign(proofType, { aud: issuer, nonce });
+      return client.redeemInvite({ invite, publicJwk: key.publicJwk as JsonObject, proof });
+    });
     if (answer.issuer !== issuer) throw new Refusal('verification_failed', 'enrolment: answered by another issuer');
     const { id, name, generation } = answer.host as Host;
     const enrolled = {

@@ -3,6 +3,7 @@ import { type Client, createClient } from '@connectrpc/connect';
 import { Refusal } from '@mono-auth/core/errors';
 import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
 import { type Host, MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
+import { answerChallenge } from './answer-challenge.ts';
 import { type EnrolledRecord, proofType } from './enroll-host.ts';
 import type { HostStore, PendingRenewal } from './host-store.ts';
 import { refusalOf } from './rpc-errors.ts';
@@ -62,15 +63,11 @@ async function sendRenewal(
   current: SigningKey,
   next: SigningKey,
 ) {
-  const { nonce } = await client.challenge({ credential: joinState });
-  const statement = { aud: issuer, nonce };
-  const proof = await current.sign(proofType, { ...statement, request_id: requestId, next_jkt: next.jkt });
-  const nextProof = next.jkt === current.jkt ? '' : await next.sign(proofType, statement);
-  return client.renewHost({
-    joinState,
-    requestId,
-    nextPublicJwk: next.publicJwk as JsonObject,
-    proof,
-    nextProof,
+  return answerChallenge(client, joinState, async (nonce) => {
+    const statement = { aud: issuer, nonce };
+    const proof = await current.sign(proofType, { ...statement, request_id: requestId, next_jkt: next.jkt });
+    const nextProof = next.jkt === current.jkt ? '' : await next.sign(proofType, statement);
+    const nextPublicJwk = next.publicJwk as JsonObject;
+    return client.renewHost({ joinState, requestId, nextPublicJwk, proof, nextProof });
   });
 }

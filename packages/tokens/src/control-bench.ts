@@ -1,7 +1,7 @@
 import { createPostgresEphemeral } from '@mono-auth/cache';
 import { type AgentId, type HostId, newId } from '@mono-auth/core/ids';
 import { openIdentity } from '@mono-auth/identity';
-import { hostParticipant, machineService } from '@mono-auth/machines';
+import { createChallenges, hostParticipant, machineService } from '@mono-auth/machines';
 import { policyService } from '@mono-auth/policy';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
@@ -31,9 +31,10 @@ interface Access {
 export function openControlBench(bench: TenantBench): ControlBench {
   const { database, runtime } = bench;
   const ephemeral = createPostgresEphemeral({ database, runtime });
+  const challenges = createChallenges({ ephemeral, runtime, secret: new Uint8Array(32).fill(2) });
   const call = openRpcBench(runtime, (router) =>
     router
-      .service(MachineService, machineService({ ...bench, ephemeral }))
+      .service(MachineService, machineService({ ...bench, challenges }))
       .service(PolicyService, policyService(bench)),
   );
   const identity = openIdentity({

@@ -219,7 +219,8 @@ export declare const ChallengeRequestSchema: GenMessage<ChallengeRequest>;
  */
 export declare type ChallengeResponse = Message<"monoauth.machines.v1.ChallengeResponse"> & {
   /**
-   * Sign it into the proof JWT as claim `nonce`.
+   * Sign it into the proof JWT as claim `nonce`. A proof that is refused with reason `use_new_nonce` has changed nothing: ask
+   * for a new challenge and prove the key again.
    *
    * @generated from field: string nonce = 1;
    */
