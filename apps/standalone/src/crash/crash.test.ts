@@ -1,67 +1,46 @@
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { issuerOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { FeedSubscriber } from '@mono-auth/sdk';
+import { faultsOf, needRedis, readRedis, startTestRedis, type TestRedisPair } from '@mono-auth/testing';
 import { accessOf } from '@mono-auth/transport';
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readRpcs } from '../acceptance/rpc-methods.ts';
 import { readFeed, verifyLog } from './evidence.ts';
-import { type CrashScene, isActive, openScene, operatorPassword } from './scene.ts';
+import { createRandom, fire, type Life, planLives, prepare, strikeSealing } from './lives.ts';
+import { harmOf, type RedisVictim, redisHarms } from './redis-harm.ts';
+import { type CrashScene, isActive, makeHost, openScene, operatorPassword } from './scene.ts';
 import { ServerProcess, type Victim, victims } from './server-process.ts';
-import type { Shot, Step } from './shot.ts';
+import type { Step } from './shot.ts';
 import { machineSteps } from './steps-machine.ts';
 import { tenantSteps } from './steps-tenant.ts';
 
 const steps: readonly Step[] = [...tenantSteps, ...machineSteps];
-/** Steps that are under way at the same kill. */
-const stepsPerLife = 2;
 /** Chooses victims and moments; set it to see the same again, as far as processes can be made to repeat themselves. */
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000);
 /** How often every step is told; set it higher to look for what comes rarely. */
 const rounds = Number(process.env.CRASH_ROUNDS ?? 2);
-
-/** mulberry32: evenly spread, and the same for the same seed. */
-function createRandom(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** With Redis there are more victims, of which each has one life in a round. */
+const redisRounds = Number(process.env.CRASH_REDIS_ROUNDS ?? 1);
 const random = createRandom(seed);
 /** What an empty directory needs until the server serves. */
 const firstStartMs = 1_500;
 
-interface Life {
-  readonly victim: Victim;
-  readonly steps: readonly Step[];
-  readonly names: string;
-}
-
-/** Every step once a round, in an order of this seed; the victims take turns. */
-function planLives(): Life[] {
-  const shuffled = Array.from({ length: rounds }, () => steps)
-    .flat()
-    .map((step) => ({ step, place: random() }))
-    .sort((a, b) => a.place - b.place)
-    .map(({ step }) => step);
-  const turn = Math.floor(random() * victims.length);
-  return Array.from({ length: Math.ceil(shuffled.length / stepsPerLife) }, (_, at) => {
-    const together = shuffled.slice(at * stepsPerLife, (at + 1) * stepsPerLife);
-    const victim = victims[(at + turn) % victims.length] as Victim;
-    return { victim, steps: together, names: together.map(({ name }) => name.replace(/^.*\./, '')).join(' and ') };
-  });
-}
-
-const lives = planLives();
+const redisVictims = Object.keys(redisHarms) as RedisVictim[];
+const lives = planLives<Victim>(random, { steps, rounds, victims });
+const redisLives = planLives<Victim | RedisVictim>(random, {
+  steps,
+  rounds: redisRounds,
+  victims: [...victims, ...redisVictims],
+});
 const tally = { answered: 0, cut: 0 };
 let server: ServerProcess;
 let scene: CrashScene;
+let started: TestRedisPair | undefined;
 
 beforeAll(async () => {
   process.stdout.write(`seed ${seed} (repeat with CRASH_SEED=${seed})\n`);
+  started = await (await startTestRedis())?.openPair();
   server = await ServerProcess.create(operatorPassword);
   // A first start is a step as well: of the cluster, the schema, two tenants. Cut off, it is gone on with by the next one.
   for (const victim of ['server', 'machine'] as const) {
@@ -74,7 +53,10 @@ beforeAll(async () => {
   await server.recover();
   scene = await openScene(server.baseUrl, 'acme');
 });
-afterAll(() => server?.stop());
+afterAll(async () => {
+  await server?.stop();
+  await started?.close();
+});
 
 test('every step of the contract that leaves evidence has a row', async () => {
   const leavingEvidence = (await readRpcs()).filter(({ method }) => accessOf(method)?.auditEvent);
@@ -86,31 +68,65 @@ test('every step of the contract that leaves evidence has a row', async () => {
 describe('what was answered is there after a kill -9, and what was not can be asked again and is done once', () => {
   test.each(lives.map((life, at) => [at + 1, life.victim, life.names, life] as const))(
     'life %i: the %s, under %s',
-    async (at, victim, names, life) => {
-      const prepared = life.steps.flatMap((step, row) =>
-        Array.from({ length: step.shots }, (_, shot) => step.aim(scene, `life-${at}-${row}-${shot}`)),
-      );
-      const shots = await Promise.all(prepared);
-      const killAfterMs = random() * Math.max(...life.steps.map(({ windowMs }) => windowMs));
-      const fired = shots.map((shot) => fireAfter(shot, (random() * killAfterMs) / 2));
-      await systemRuntime.sleep(killAfterMs);
-      server.strike(victim);
-      await Promise.all(fired);
-      const answered = shots.filter((shot) => shot.answered).length;
-      process.stdout.write(
-        `${at}: ${victim} after ${killAfterMs.toFixed(1)} ms, ${answered} of ${shots.length} answered: ${names}\n`,
-      );
-      tally.answered += answered;
-      tally.cut += shots.length - answered;
-      await server.recover();
-      await Promise.all(shots.map((shot) => shot.settle()));
+    async (at, victim, _names, life) => {
+      await live(life, `life-${at}`, () => strike(victim));
     },
   );
 });
 
-async function fireAfter(shot: Shot, delayMs: number): Promise<void> {
-  await systemRuntime.sleep(delayMs);
-  await shot.fire();
+describe('the same with Redis, which is a victim as well', () => {
+  beforeAll(async () => {
+    if (!started) return;
+    server.useRedis(started.url);
+    server.strike('machine');
+    await server.recover();
+  });
+
+  test.for(redisLives.map((life, at) => [at + 1, life.victim, life.names, life] as const))(
+    'life %i: the %s, under %s',
+    async ([at, victim, , life], context) => {
+      const redis = needRedis(context, started);
+      const harm = isRedisVictim(victim) ? harmOf(victim) : undefined;
+      await harm?.before?.(redis);
+      await live(life, `redis-${at}`, () => (isRedisVictim(victim) ? harm?.strike(redis) : strike(victim)));
+      await harm?.after?.(redis);
+    },
+  );
+
+  test('nobody had to bring it back: challenges are consumed in Redis, jobs stand there, and nothing raw', async (context) => {
+    const { primary } = needRedis(context, started);
+    const kinds = async () => {
+      await makeHost(scene, systemRuntime.uuid());
+      return new Set((await readRedis(primary)).map(({ key }) => key.split(':')[0]));
+    };
+    await expect.poll(kinds, { timeout: 15_000, interval: 100 }).toContain('challenge_used');
+    expect(await kinds()).toContain('queue');
+    expect(faultsOf(await readRedis(primary))).toEqual([]);
+  });
+});
+
+const isRedisVictim = (victim: string): victim is RedisVictim => victim in redisHarms;
+
+function strike(victim: Victim): unknown {
+  return victim === 'worker' ? strikeSealing(server, scene) : server.strike(victim);
+}
+
+/** One life: aims, fires, strikes, waits until it may be trusted again, and looks at what is there. */
+async function live(life: Life<string>, label: string, strikeNow: () => unknown): Promise<void> {
+  const { victim, names } = life;
+  const shots = await prepare(scene, life, label);
+  const strikeMs = random() * Math.max(...life.steps.map(({ windowMs }) => windowMs));
+  // Redis takes nobody's request with it: those of after its end are as interesting as those of before.
+  const firedMsMax = isRedisVictim(victim) ? strikeMs * 2 : strikeMs / 2;
+  await fire(random, shots, { firedMsMax, strikeMs }, strikeNow);
+  const answered = shots.filter((shot) => shot.answered).length;
+  process.stdout.write(
+    `${label}: ${victim} after ${strikeMs.toFixed(1)} ms, ${answered} of ${shots.length} answered: ${names}\n`,
+  );
+  tally.answered += answered;
+  tally.cut += shots.length - answered;
+  await server.recover();
+  await Promise.all(shots.map((shot) => shot.settle()));
 }
 
 describe('after all of it', () => {
@@ -160,7 +176,7 @@ describe('after all of it', () => {
     expect(await verifyLog(issuerOf(baseUrl, platformSlug), operatorToken)).toBeGreaterThan(0);
   });
 
-  test('the server still stops in order', async () => {
-    expect(await server.stop()).toBe(0);
+  test('server and worker still stop in order', async () => {
+    expect(await server.stop()).toEqual([0, 0]);
   });
 });

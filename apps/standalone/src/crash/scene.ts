@@ -10,6 +10,9 @@ export class Unanswered extends Error {
   override readonly name = 'Unanswered';
 }
 
+/** Refused before anything was done, because the store of nonces was lost: to be asked again with a new one. */
+export class LostNonce extends Unanswered {}
+
 export const operatorEmail = 'operator@mono.localhost';
 export const operatorPassword = 'correct horse battery staple';
 export const scopes = ['orders:read', 'orders:write'];
@@ -79,6 +82,7 @@ export async function answered(ask: () => Promise<PlainAnswer>, what: string): P
   });
   const text = `${what}: ${answer.status} ${JSON.stringify(answer.body)}`;
   if (answer.status >= 500) throw new Unanswered(text);
+  if (text.includes('use_new_nonce')) throw new LostNonce(text);
   if (answer.status !== 200) throw new Error(text);
   return answer.body;
 }

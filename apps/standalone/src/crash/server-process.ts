@@ -1,29 +1,42 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemRuntime } from '@mono-auth/core/runtime';
+import { backendsOf, childrenOf, isAlive, kill, portsOf, titleOf } from './processes.ts';
+import { WorkerLife } from './worker-life.ts';
 
-/** What is killed: our process, the database's first process, one that serves us, or everything as in a power cut. */
-export const victims = ['server', 'postmaster', 'backend', 'machine'] as const;
+/**
+ * What is killed: our process, the database's first process, one that serves us, the worker that is a process of its own
+ * (the server has another within itself), or everything as in a power cut.
+ */
+export const victims = ['server', 'postmaster', 'backend', 'worker', 'machine'] as const;
 export type Victim = (typeof victims)[number];
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 /** A first start makes a cluster and two tenants, a later one replays what the database had not written yet. */
 const readyMsMax = 25_000;
 const pollMs = 25;
+/** A round of sealing comes once a second, and the workers share them. */
+const sealingMsMax = 5_000;
+const lookMs = 1;
+/** The pools of a worker open and close connections. */
+const looksAlike = 30;
+/** How a transaction of a tenant is seen from outside: between two statements of it. The queue's are single statements. */
+const inTransaction = /^postgres: mono_app .*\((\d+)\) idle in transaction/;
 /** What a failure shows of the server's log, characters. */
 const logTailChars = 4_000;
 
-/** A standalone server of its own, with an embedded database in a directory of its own. Linux: it looks into /proc. */
+/** A standalone server of its own with an embedded database in a directory of its own, and a worker beside it. Linux: it looks into /proc. */
 export class ServerProcess {
   readonly baseUrl: string;
   readonly #directory: string;
   readonly #adminUrl: string;
   readonly #env: Record<string, string>;
   #child: ChildProcess | undefined;
+  #worker: WorkerLife | undefined;
   /** Processes that must be gone before readiness means the one after them. */
   #struck: number[] = [];
 
@@ -60,16 +73,43 @@ export class ServerProcess {
   strike(victim: Victim): void {
     const postmaster = this.#postmaster();
     const children = postmaster === undefined ? [] : childrenOf(postmaster);
+    if (victim === 'worker' || victim === 'machine') this.#struck.push(...kill(this.#worker?.pid));
     if (victim === 'server' || victim === 'machine') this.#struck.push(...kill(this.#child?.pid));
     if (victim === 'postmaster' || victim === 'machine') this.#struck.push(...kill(postmaster));
     // PostgreSQL ends all others when one of them dies: it may have left their shared memory in disorder.
-    if (victim === 'backend') this.#struck.push(...kill(pickBackend(children)), ...children);
+    if (victim === 'backend') this.#struck.push(...kill(pickBackend(postmaster)), ...children);
   }
 
-  /** Starts the server again if it is gone, and waits until it may be trusted with requests. */
+  /** From its next start on, both processes use this Redis. */
+  useRedis(url: string): void {
+    this.#env.MONO_REDIS_URL = url;
+  }
+
+  /** Resolves while the worker of its own has a tenant's transaction open. @throws Error when it never is. */
+  async whenSealing(): Promise<void> {
+    const deadline = systemRuntime.monotonicMs() + sealingMsMax;
+    const [worker, postmaster] = [this.#worker?.pid, this.#postmaster()];
+    if (worker === undefined || postmaster === undefined) throw new Error('no worker');
+    let [ports, backends] = [new Set<number>(), [] as number[]];
+    for (let look = 0; ; look++) {
+      if (look % looksAlike === 0) {
+        [ports, backends] = [portsOf(worker), backendsOf(postmaster).map(({ pid }) => pid)];
+      }
+      if (backends.some((pid) => ports.has(Number(inTransaction.exec(titleOf(pid))?.[1])))) return;
+      if (systemRuntime.monotonicMs() > deadline) throw new Error('the worker does not seal');
+      await systemRuntime.sleep(lookMs);
+    }
+  }
+
+  /**
+   * Starts what is gone again, and waits until it may be trusted.
+   * @throws Error when that takes too long, or the worker has not survived what was not its own end.
+   */
   async recover(): Promise<void> {
     const deadline = systemRuntime.monotonicMs() + readyMsMax;
-    while (!(this.#struck.every((pid) => !isAlive(pid)) && (await this.#isReady()))) {
+    const died = this.#worker && !this.#worker.alive && !this.#struck.includes(this.#worker.pid ?? 0);
+    if (died) throw new Error(`the worker died with another:\n${this.#worker?.logTail}`);
+    while (!(this.#struck.every((pid) => !isAlive(pid)) && (await this.#isReady()) && this.#workerWorks())) {
       if (!isAlive(this.#child?.pid)) this.begin();
       if (systemRuntime.monotonicMs() > deadline) throw new Error(`the server is not ready:\n${this.#logTail()}`);
       await systemRuntime.sleep(pollMs);
@@ -77,16 +117,33 @@ export class ServerProcess {
     this.#struck = [];
   }
 
-  /** Stops in order and leaves nothing behind. @returns the exit code. */
-  async stop(): Promise<number | null> {
+  /** Stops in order and leaves nothing behind. @returns the exit codes of server and worker. */
+  async stop(): Promise<(number | null)[]> {
     const child = this.#child;
+    const workerCode = (await this.#worker?.stop()) ?? null;
     if (child && isAlive(child.pid)) {
       const ended = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGTERM');
       await ended;
     }
     rmSync(this.#directory, { recursive: true, force: true });
-    return child?.exitCode ?? null;
+    return [child?.exitCode ?? null, workerCode];
+  }
+
+  /** Starts the worker where there is none: once the server is ready, for the schema is the server's. */
+  #workerWorks(): boolean {
+    if (!this.#worker?.alive) {
+      const start = readFileSync(join(this.#directory, 'postgres/last-start.json'), 'utf8');
+      const { port } = JSON.parse(start) as { port: number };
+      this.#worker = new WorkerLife(main, {
+        ...this.#env,
+        MONO_ROLE: 'worker',
+        MONO_DATABASE_URL: `postgres://mono_app@127.0.0.1:${port}/postgres`,
+        MONO_BASE_URL: this.baseUrl,
+        MONO_KEK_FILE: join(this.#directory, 'kek'),
+      });
+    }
+    return this.#worker.works;
   }
 
   #spawn(): ChildProcess {
@@ -108,7 +165,8 @@ export class ServerProcess {
 
   #logTail(): string {
     const path = join(this.#directory, 'server.log');
-    return existsSync(path) ? readFileSync(path, 'utf8').slice(-logTailChars) : '';
+    const log = existsSync(path) ? readFileSync(path, 'utf8').slice(-logTailChars) : '';
+    return `${log}\nthe worker:\n${this.#worker?.logTail ?? 'none'}`;
   }
 }
 
@@ -124,45 +182,8 @@ function freePort(): Promise<number> {
   });
 }
 
-/** @returns the process that was killed. */
-function kill(pid: number | undefined): number[] {
-  if (pid === undefined) return [];
-  process.kill(pid, 'SIGKILL');
-  return [pid];
-}
-
-/** A zombie that nobody has collected yet is dead. */
-function isAlive(pid: number | undefined): boolean {
-  const state = pid === undefined ? undefined : statOf(pid)?.state;
-  return state !== undefined && state !== 'Z' && state !== 'X';
-}
-
-function childrenOf(parent: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && statOf(Number(name))?.parent === parent)
-    .map(Number);
-}
-
 /** One that serves us, at best one that is at work. */
-function pickBackend(children: readonly number[]): number | undefined {
-  const serving = children
-    .map((pid) => ({ pid, title: readProcess(pid, 'cmdline') ?? '' }))
-    .filter(({ title }) => title.startsWith('postgres: mono_'));
+function pickBackend(postmaster: number | undefined): number | undefined {
+  const serving = postmaster === undefined ? [] : backendsOf(postmaster);
   return (serving.find(({ title }) => !/\bidle\b/.test(title)) ?? serving[0])?.pid;
-}
-
-/** proc_pid_stat(5): the name in parentheses may hold anything; state and parent follow it. */
-function statOf(pid: number): { state: string; parent: number } | undefined {
-  const text = readProcess(pid, 'stat');
-  const [state, parent] = text?.slice(text.lastIndexOf(')') + 2).split(' ') ?? [];
-  return state === undefined ? undefined : { state, parent: Number(parent) };
-}
-
-function readProcess(pid: number, file: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch {
-    // It has ended meanwhile.
-    return undefined;
-  }
 }

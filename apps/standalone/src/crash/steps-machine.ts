@@ -12,6 +12,7 @@ import {
   eventsOf,
   idOf,
   isActive,
+  LostNonce,
   list,
   makeAgent,
   makeHost,
@@ -223,7 +224,7 @@ const revokeToken = step<string>('POST /oauth2/revoke', async (scene, label) => 
 
 /** Undefined for a refusal; what was not answered is asked again. */
 function unlessUnanswered(error: unknown): undefined {
-  if (error instanceof Unanswered) throw error;
+  if (error instanceof Unanswered && !(error instanceof LostNonce)) throw error;
 }
 
 async function refused(call: Promise<unknown>, reason: string): Promise<void> {
