@@ -133,6 +133,19 @@ test('a repeated idempotency key answers the same agent, also in parallel', asyn
   await expect(other).rejects.toMatchObject(refused('invalid_request'));
 });
 
+test('a repeated idempotency key answers the same agent also when that has been changed meanwhile', async () => {
+  const host = await enrol(one);
+  const asked = { name: 'renamed', idempotencyKey: 'renamed' };
+  const { id } = await register(one, host.id, asked);
+  await db.admin("update mono.agents set name = 'another', scopes = '{}' where id = $1", [uuidOf(id)]);
+  expect(await register(one, host.id, asked)).toMatchObject({ id, name: 'another' });
+  const changed = register(one, host.id, { ...asked, name: 'another', scopes: [] });
+  await expect(changed).rejects.toMatchObject(refused('invalid_request'));
+  // A release that kept no digest compares what is there.
+  await db.admin('update mono.agents set request_digest = null where id = $1', [uuidOf(id)]);
+  await expect(register(one, host.id, asked)).rejects.toMatchObject(refused('invalid_request'));
+});
+
 test('a host that is quarantined, revoked or of another tenant takes no agent', async () => {
   const host = await enrol(one);
   for (const status of ['quarantined', 'revoked']) {

@@ -3,6 +3,7 @@ import { clientFields, findClient } from '@mono-auth/clients';
 import { notFound, Refusal } from '@mono-auth/core/errors';
 import { type HostId, isId, newId, type UserId } from '@mono-auth/core/ids';
 import type { Call } from '@mono-auth/core/principal';
+import { checkRepetition, type KeyedRequest, keyedRequest } from '@mono-auth/core/request-digest';
 import type { TenantTx } from '@mono-auth/database';
 import { memberRole } from '@mono-auth/tenants';
 import type { Agent } from './agent.ts';
@@ -32,7 +33,8 @@ export async function createAgent(tx: TenantTx, call: Call, input: CreateAgentIn
     ownerUserId,
     scopes: clientFields.readScopes(input.scopes, 'scopes'),
   };
-  const known = await findFirst(tx, wanted, input.idempotencyKey);
+  const request = keyedRequest(input.idempotencyKey, wanted);
+  const known = await findFirst(tx, wanted, request);
   if (known) return known;
   if ((await memberRole(tx, ownerUserId)) === undefined) throw notFound('user');
   // Locked, so that a host that is being revoked takes this agent with it or refuses it.
@@ -48,9 +50,9 @@ export async function createAgent(tx: TenantTx, call: Call, input: CreateAgentIn
     status: 'active',
     createdAtMs: call.runtime.nowMs(),
   };
-  if (!(await insertAgent(tx, agent, input.idempotencyKey))) {
+  if (!(await insertAgent(tx, agent, request))) {
     // A parallel repetition was first; the insert has waited for it.
-    const first = await findFirst(tx, wanted, input.idempotencyKey);
+    const first = await findFirst(tx, wanted, request);
     if (first) return first;
     throw new Refusal('already_exists', 'an agent of this name exists on the host');
   }
@@ -65,13 +67,13 @@ export async function createAgent(tx: TenantTx, call: Call, input: CreateAgentIn
 type Wanted = Pick<Agent, 'name' | 'hostId' | 'ownerUserId' | 'scopes'>;
 
 /** The agent that this idempotency key has made. @throws Refusal `invalid_request` when another one was asked for. */
-async function findFirst(tx: TenantTx, asked: Wanted, key: string | undefined): Promise<Agent | undefined> {
-  const first = key ? await selectAgentByIdempotencyKey(tx, key) : undefined;
+async function findFirst(tx: TenantTx, asked: Wanted, request: KeyedRequest | undefined): Promise<Agent | undefined> {
+  const first = request && (await selectAgentByIdempotencyKey(tx, request.key));
+  if (!first) return undefined;
+  const { agent, requestDigest } = first;
   const wanted = ({ name, hostId, ownerUserId, scopes }: Wanted) => JSON.stringify([name, hostId, ownerUserId, scopes]);
-  if (first && wanted(first) !== wanted(asked)) {
-    throw new Refusal('invalid_request', 'idempotency_key: was used for another agent');
-  }
-  return first;
+  checkRepetition(request, requestDigest, 'agent', () => wanted(agent) === wanted(asked));
+  return agent;
 }
 
 function callingUser({ caller }: Call): UserId {

@@ -1,8 +1,8 @@
 import { append } from '@mono-auth/audit';
 import { clientFields } from '@mono-auth/clients';
-import { Refusal } from '@mono-auth/core/errors';
 import { newId } from '@mono-auth/core/ids';
 import type { Call } from '@mono-auth/core/principal';
+import { checkRepetition, keyedRequest } from '@mono-auth/core/request-digest';
 import type { TenantTx } from '@mono-auth/database';
 import type { Invite } from './invite.ts';
 import { insertInvite, selectInviteByIdempotencyKey } from './store/invites.ts';
@@ -37,11 +37,14 @@ export async function createInvite(tx: TenantTx, call: Call, input: CreateInvite
     expiresAtMs: createdAtMs + (input.ttlSeconds || inviteTtlSecondsDefault) * 1000,
     redeemedBy: undefined,
   };
-  if (!(await insertInvite(tx, invite, input.idempotencyKey))) {
+  const { hostName, scopes, audiences, createdAtMs: from, expiresAtMs: until } = invite;
+  const request = keyedRequest(input.idempotencyKey, { hostName, scopes, audiences, ttlMs: until - from });
+  if (!(await insertInvite(tx, invite, request))) {
     // A repetition; of a parallel one the insert has waited for the first.
-    const first = input.idempotencyKey ? await selectInviteByIdempotencyKey(tx, input.idempotencyKey) : undefined;
-    if (first && isSameRequest(first, invite)) return first;
-    throw new Refusal('invalid_request', 'idempotency_key: was used for another invite');
+    const first = request && (await selectInviteByIdempotencyKey(tx, request.key));
+    if (!first) throw new TypeError('an invite of this id exists');
+    checkRepetition(request, first.requestDigest, 'invite', () => isSameRequest(first.invite, invite));
+    return first.invite;
   }
   await append(tx, call, {
     type: 'invite.created',

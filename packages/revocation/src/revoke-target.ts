@@ -2,6 +2,7 @@ import { append } from '@mono-auth/audit';
 import { Refusal } from '@mono-auth/core/errors';
 import { newId } from '@mono-auth/core/ids';
 import type { Call } from '@mono-auth/core/principal';
+import { checkRepetition, keyedRequest } from '@mono-auth/core/request-digest';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database, TenantTx } from '@mono-auth/database';
 import type { Feed } from '@mono-auth/feed';
@@ -59,14 +60,18 @@ export async function revoke(
 }
 
 async function revokeOnce(deps: RevocationDeps, tx: TenantTx, call: Call, input: RevokeInput): Promise<Revocation> {
-  const { target, idempotencyKey } = input;
-  if (idempotencyKey !== undefined) {
-    await lockIdempotencyKey(tx, idempotencyKey);
-    const first = await findByIdempotencyKey(tx, idempotencyKey);
-    if (first && (!sameTarget(first.target, target) || first.reason !== input.reason)) {
-      throw new Refusal('invalid_request', 'idempotency_key: was used for another revocation');
+  const { target, reason } = input;
+  const asked = { kind: target.kind, id: target.kind === 'tenant' ? '' : target.id, reason };
+  const request = keyedRequest(input.idempotencyKey, asked);
+  if (request) {
+    await lockIdempotencyKey(tx, request.key);
+    const first = await findByIdempotencyKey(tx, request.key);
+    if (first) {
+      const { revocation, requestDigest } = first;
+      const alike = () => sameTarget(revocation.target, target) && revocation.reason === reason;
+      checkRepetition(request, requestDigest, 'revocation', alike);
+      return revocation;
     }
-    if (first) return first;
   }
   const id = newId(call.runtime, 'rev');
   const casualties: Casualty[] = [];
@@ -87,7 +92,7 @@ async function revokeOnce(deps: RevocationDeps, tx: TenantTx, call: Call, input:
     createdAtMs: call.runtime.nowMs(),
     casualties,
   };
-  await insertRevocation(tx, revocation, idempotencyKey);
+  await insertRevocation(tx, revocation, request);
   await append(tx, call, {
     type: 'revocation.created',
     object: { kind: target.kind, id: target.kind === 'tenant' ? tx.tenantId : target.id },

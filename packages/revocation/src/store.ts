@@ -1,5 +1,6 @@
 import { idFromUuid, type RevocationId, uuidOf } from '@mono-auth/core/ids';
 import type { Principal } from '@mono-auth/core/principal';
+import type { KeyedRequest } from '@mono-auth/core/request-digest';
 import { Json, type TenantTx } from '@mono-auth/database';
 import type { Casualty, Revocation, RevocationTarget } from './revocation.ts';
 
@@ -34,11 +35,15 @@ export async function lockIdempotencyKey(tx: TenantTx, key: string): Promise<voi
     select pg_advisory_xact_lock(hashtextextended(${`revocation|${tx.tenantId}|${key}`}, 0))::text as locked`;
 }
 
-export async function findByIdempotencyKey(tx: TenantTx, key: string): Promise<Revocation | undefined> {
-  const [row] = await tx.sql<RawRevocation>`
-    select id, target_kind, target_id, reason, feed_seq, created_by, created_at, casualties
+/** With the digest of the request that ordered it. */
+export async function findByIdempotencyKey(
+  tx: TenantTx,
+  key: string,
+): Promise<{ revocation: Revocation; requestDigest: Uint8Array | null } | undefined> {
+  const [row] = await tx.sql<RawRevocation & { request_digest: Uint8Array | null }>`
+    select id, target_kind, target_id, reason, feed_seq, created_by, created_at, casualties, request_digest
     from mono.revocations where idempotency_key = ${key}`;
-  return row && toRevocation(row);
+  return row && { revocation: toRevocation(row), requestDigest: row.request_digest };
 }
 
 export async function findRevocation(tx: TenantTx, id: RevocationId): Promise<Revocation | undefined> {
@@ -63,12 +68,13 @@ export async function listRevocations(
 export async function insertRevocation(
   tx: TenantTx,
   revocation: Revocation,
-  idempotencyKey: string | undefined,
+  request: KeyedRequest | undefined,
 ): Promise<void> {
   const { id, target, reason, feedSeq, createdBy, createdAtMs, casualties } = revocation;
   await tx.sql`
     insert into mono.revocations (tenant_id, id, target_kind, target_id, reason, feed_seq, created_by, created_at,
-      casualties, idempotency_key)
+      casualties, idempotency_key, request_digest)
     values (${uuidOf(tx.tenantId)}, ${uuidOf(id)}, ${target.kind}, ${target.kind === 'tenant' ? '' : target.id},
-      ${reason}, ${feedSeq}, ${createdBy}, ${new Date(createdAtMs)}, ${new Json(casualties)}, ${idempotencyKey})`;
+      ${reason}, ${feedSeq}, ${createdBy}, ${new Date(createdAtMs)}, ${new Json(casualties)},
+      ${request?.key}, ${request?.digest})`;
 }

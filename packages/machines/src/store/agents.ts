@@ -1,4 +1,5 @@
 import { type AgentId, type HostId, idFromUuid, uuidOf } from '@mono-auth/core/ids';
+import type { KeyedRequest } from '@mono-auth/core/request-digest';
 import type { TenantTx } from '@mono-auth/database';
 import type { Agent, AgentStatus } from '../agent.ts';
 
@@ -25,11 +26,13 @@ function agentOf(row: AgentRow): Agent {
 }
 
 /** Answers false when a living agent of the host bears the name or the idempotency key is taken. */
-export async function insertAgent(tx: TenantTx, agent: Agent, idempotencyKey: string | undefined): Promise<boolean> {
+export async function insertAgent(tx: TenantTx, agent: Agent, request: KeyedRequest | undefined): Promise<boolean> {
   const rows = await tx.sql<{ id: string }>`
-    insert into mono.agents (tenant_id, id, host_id, name, owner_user_id, status, scopes, created_at, idempotency_key)
+    insert into mono.agents (tenant_id, id, host_id, name, owner_user_id, status, scopes, created_at, idempotency_key,
+      request_digest)
     values (${uuidOf(tx.tenantId)}, ${uuidOf(agent.id)}, ${uuidOf(agent.hostId)}, ${agent.name},
-      ${uuidOf(agent.ownerUserId)}, ${agent.status}, ${agent.scopes}, ${new Date(agent.createdAtMs)}, ${idempotencyKey})
+      ${uuidOf(agent.ownerUserId)}, ${agent.status}, ${agent.scopes}, ${new Date(agent.createdAtMs)}, ${request?.key},
+      ${request?.digest})
     on conflict do nothing
     returning id`;
   return rows.length === 1;
@@ -42,11 +45,15 @@ export async function selectAgent(tx: TenantTx, id: AgentId): Promise<Agent | un
   return rows[0] && agentOf(rows[0]);
 }
 
-export async function selectAgentByIdempotencyKey(tx: TenantTx, key: string): Promise<Agent | undefined> {
-  const rows = await tx.sql<AgentRow>`
-    select id, host_id, name, owner_user_id, status, scopes, created_at from mono.agents
+/** With the digest of the request that made it. */
+export async function selectAgentByIdempotencyKey(
+  tx: TenantTx,
+  key: string,
+): Promise<{ agent: Agent; requestDigest: Uint8Array | null } | undefined> {
+  const [row] = await tx.sql<AgentRow & { request_digest: Uint8Array | null }>`
+    select id, host_id, name, owner_user_id, status, scopes, created_at, request_digest from mono.agents
     where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
-  return rows[0] && agentOf(rows[0]);
+  return row && { agent: agentOf(row), requestDigest: row.request_digest };
 }
 
 /** Newest first, after the agent `after` and of one host when these are given. */

@@ -1,5 +1,6 @@
 import { type HostId, type InviteId, idFromUuid, uuidOf } from '@mono-auth/core/ids';
 import type { Principal } from '@mono-auth/core/principal';
+import type { KeyedRequest } from '@mono-auth/core/request-digest';
 import type { TenantTx } from '@mono-auth/database';
 import type { Invite } from '../invite.ts';
 
@@ -30,13 +31,13 @@ function inviteOf(row: InviteRow): Invite {
 }
 
 /** Answers false when the idempotency key is taken. */
-export async function insertInvite(tx: TenantTx, invite: Invite, idempotencyKey: string | undefined): Promise<boolean> {
+export async function insertInvite(tx: TenantTx, invite: Invite, request: KeyedRequest | undefined): Promise<boolean> {
   const rows = await tx.sql<{ id: string }>`
     insert into mono.invites (tenant_id, id, host_name, status, scopes, audiences, created_by, created_at, expires_at,
-      idempotency_key)
+      idempotency_key, request_digest)
     values (${uuidOf(tx.tenantId)}, ${uuidOf(invite.id)}, ${invite.hostName}, ${invite.status}, ${invite.scopes},
       ${invite.audiences}, ${invite.createdBy}, ${new Date(invite.createdAtMs)}, ${new Date(invite.expiresAtMs)},
-      ${idempotencyKey})
+      ${request?.key}, ${request?.digest})
     on conflict do nothing
     returning id`;
   return rows.length === 1;
@@ -49,11 +50,15 @@ export async function selectInvite(tx: TenantTx, id: InviteId): Promise<Invite |
   return rows[0] && inviteOf(rows[0]);
 }
 
-export async function selectInviteByIdempotencyKey(tx: TenantTx, key: string): Promise<Invite | undefined> {
-  const rows = await tx.sql<InviteRow>`
-    select id, host_name, status, scopes, audiences, created_by, created_at, expires_at, redeemed_by from mono.invites
-    where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
-  return rows[0] && inviteOf(rows[0]);
+/** With the digest of the request that made it. */
+export async function selectInviteByIdempotencyKey(
+  tx: TenantTx,
+  key: string,
+): Promise<{ invite: Invite; requestDigest: Uint8Array | null } | undefined> {
+  const [row] = await tx.sql<InviteRow & { request_digest: Uint8Array | null }>`
+    select id, host_name, status, scopes, audiences, created_by, created_at, expires_at, redeemed_by, request_digest
+    from mono.invites where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
+  return row && { invite: inviteOf(row), requestDigest: row.request_digest };
 }
 
 /** Newest first, after the invite `after` when it is given. */
