@@ -16,11 +16,18 @@ import { FakeIssuer } from './testing/fake-issuer.ts';
 let issuer: FakeIssuer;
 let redeemed: RedeemInviteRequest[] = [];
 let renewed: RenewHostRequest[] = [];
+let challenges = 0;
 /** Answers are lost on the way while this is set. */
 let loseAnswers = false;
+/** How many proofs are refused because their nonce was lost. */
+let losesNonces = 0;
+
+function checkNonce(): void {
+  if (losesNonces-- > 0) throw new Refusal('use_new_nonce', 'lost');
+}
 
 beforeEach(async () => {
-  [redeemed, renewed, loseAnswers] = [[], [], false];
+  [redeemed, renewed, loseAnswers, losesNonces, challenges] = [[], [], false, 0, 0];
   const host = (generation: number) => ({
     id: newId(systemRuntime, 'hst'),
     name: 'web-1',
@@ -28,14 +35,19 @@ beforeEach(async () => {
   });
   issuer = await FakeIssuer.start((router, { url }) =>
     router.service(MachineService, {
-      challenge: ({ credential }) => ({ nonce: `nonce for ${credential.slice(0, 8)}` }),
+      challenge({ credential }) {
+        challenges++;
+        return { nonce: `nonce for ${credential.slice(0, 8)}` };
+      },
       redeemInvite(request) {
         redeemed.push(request);
+        checkNonce();
         if (loseAnswers) throw new Refusal('unavailable', 'lost');
         return { host: host(1), clientId: 'cli_1', joinState: 'join.state.one', issuer: url };
       },
       renewHost(request) {
         renewed.push(request);
+        checkNonce();
         if (loseAnswers) throw new Refusal('unavailable', 'lost');
         return { host: host(2), joinState: 'join.state.two' };
       },
@@ -65,6 +77,22 @@ async function proven(proof: string, key: object) {
   expect(verified.protectedHeader.typ).toBe('mono-proof+jwt');
   return verified.payload;
 }
+
+test('a nonce that the server has lost is asked for again, under the same key and request, and not for ever', async () => {
+  const store = memory();
+  const invite = await inviteOf();
+  losesNonces = 2;
+  await enrollHost({ server: server(), invite, store });
+  expect([redeemed.length, challenges]).toEqual([3, 3]);
+  expect(new Set(redeemed.map(({ publicJwk }) => JSON.stringify(publicJwk))).size).toBe(1);
+  losesNonces = 2;
+  await renewHost({ store });
+  expect(renewed).toHaveLength(3);
+  expect(new Set(renewed.map(({ requestId }) => requestId)).size).toBe(1);
+  losesNonces = 9;
+  await expect(renewHost({ store })).rejects.toMatchObject({ reason: 'use_new_nonce' });
+  expect(renewed).toHaveLength(6);
+});
 
 describe('enrolment', () => {
   test('proves a key of its own, which never leaves, over the challenge for this invite', async () => {

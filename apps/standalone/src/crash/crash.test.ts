@@ -7,7 +7,7 @@ import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readRpcs } from '../acceptance/rpc-methods.ts';
 import { readFeed, verifyLog } from './evidence.ts';
-import { createRandom, fire, type Life, planLives, prepare, strikeSealing } from './lives.ts';
+import { createRandom, fire, type Life, lifeOf, planLives, prepare, strikeSealing } from './lives.ts';
 import { harmOf, type RedisVictim, redisHarms } from './redis-harm.ts';
 import { type CrashScene, isActive, makeHost, openScene, operatorPassword } from './scene.ts';
 import { ServerProcess, type Victim, victims } from './server-process.ts';
@@ -23,16 +23,19 @@ const rounds = Number(process.env.CRASH_ROUNDS ?? 2);
 /** With Redis there are more victims, of which each has one life in a round. */
 const redisRounds = Number(process.env.CRASH_REDIS_ROUNDS ?? 1);
 const random = createRandom(seed);
+/** A command on the way to Redis, or its death and its start. */
+const harmMs = 40;
 /** What an empty directory needs until the server serves. */
 const firstStartMs = 1_500;
 
 const redisVictims = Object.keys(redisHarms) as RedisVictim[];
 const lives = planLives<Victim>(random, { steps, rounds, victims });
-const redisLives = planLives<Victim | RedisVictim>(random, {
-  steps,
-  rounds: redisRounds,
-  victims: [...victims, ...redisVictims],
-});
+/** These use something up in Redis. */
+const challenged = steps.filter(({ name }) => /RedeemInvite|RenewHost/.test(name));
+const redisLives: Life<Victim | RedisVictim>[] = [
+  ...planLives(random, { steps, rounds: redisRounds, victims: [...victims, ...redisVictims] }),
+  ...redisVictims.map((victim) => lifeOf(victim, challenged)),
+];
 const tally = { answered: 0, cut: 0 };
 let server: ServerProcess;
 let scene: CrashScene;
@@ -59,6 +62,7 @@ afterAll(async () => {
 });
 
 test('every step of the contract that leaves evidence has a row', async () => {
+  expect(challenged).toHaveLength(2);
   const leavingEvidence = (await readRpcs()).filter(({ method }) => accessOf(method)?.auditEvent);
   const rows = new Set(steps.map(({ name }) => name));
   expect(leavingEvidence.map(({ name }) => name).filter((name) => !rows.has(name))).toEqual([]);
@@ -117,7 +121,7 @@ async function live(life: Life<string>, label: string, strikeNow: () => unknown)
   const shots = await prepare(scene, life, label);
   const strikeMs = random() * Math.max(...life.steps.map(({ windowMs }) => windowMs));
   // Redis takes nobody's request with it: those of after its end are as interesting as those of before.
-  const firedMsMax = isRedisVictim(victim) ? strikeMs * 2 : strikeMs / 2;
+  const firedMsMax = isRedisVictim(victim) ? strikeMs * 2 + harmMs : strikeMs / 2;
   await fire(random, shots, { firedMsMax, strikeMs }, strikeNow);
   const answered = shots.filter((shot) => shot.answered).length;
   process.stdout.write(

@@ -5,7 +5,7 @@ import type { Shot, Step } from './shot.ts';
 
 /** Steps that are under way at the same kill. */
 const stepsPerLife = 2;
-/** How long after a refusal or an outage evidence is written on, for the worker to seal. */
+/** Between two writings, so that the worker has something to seal and the database something else to do. */
 const writePauseMs = 5;
 
 /** From one kill to the next. */
@@ -40,9 +40,12 @@ export function planLives<V extends string>(
   const turn = Math.floor(random() * victims.length);
   return Array.from({ length: Math.ceil(shuffled.length / stepsPerLife) }, (_, at) => {
     const together = shuffled.slice(at * stepsPerLife, (at + 1) * stepsPerLife);
-    const victim = victims[(at + turn) % victims.length] as V;
-    return { victim, steps: together, names: together.map(({ name }) => name.replace(/^.*\./, '')).join(' and ') };
+    return lifeOf(victims[(at + turn) % victims.length] as V, together);
   });
+}
+
+export function lifeOf<V extends string>(victim: V, steps: readonly Step[]): Life<V> {
+  return { victim, steps, names: steps.map(({ name }) => name.replace(/^.*\./, '')).join(' and ') };
 }
 
 /** Aims every shot of a life; nothing is sent yet. */
