@@ -1,19 +1,14 @@
 import { faultsOf, needRedis, openTestDatabase, readRedis, startTestRedis, testKek } from '@mono-auth/testing';
 import { expect, test } from 'vitest';
 import { openInstallation, ownerEmail, ownerPassword, type Tamper } from '../acceptance/installation.ts';
+import { keepSealing } from '../acceptance/keep-sealing.ts';
 import { story, tellStory } from './tell-story.ts';
-
-/** How often the worker of a real installation seals. */
-const sealEveryMs = 200;
 
 /** Tells the story on an installation of its own and answers the kinds of evidence, without ids, times and numbers. */
 async function evidence(redisUrl: string | undefined, tamper?: Tamper): Promise<string[]> {
   const db = await openTestDatabase();
   const installation = await openInstallation(db.database, testKek, { redisUrl, ...(tamper && { tamper }) });
-  const { jobs } = installation.controlPlane;
-  const sealer = setInterval(async () => {
-    for (const tenantId of await jobs.unsealedTenants()) await jobs.sealTenant(tenantId);
-  }, sealEveryMs);
+  const endSealing = keepSealing(installation.controlPlane);
   try {
     const told: string[] = [];
     const operator = { email: ownerEmail, password: ownerPassword };
@@ -25,7 +20,7 @@ async function evidence(redisUrl: string | undefined, tamper?: Tamper): Promise<
       line.replaceAll(/\b[a-z]{3}_[0-9a-z]{26}\b/g, 'ID').replaceAll(/[0-9][0-9a-f.:]*/g, 'N'),
     );
   } finally {
-    clearInterval(sealer);
+    await endSealing();
     await installation.close();
     await db.close();
   }

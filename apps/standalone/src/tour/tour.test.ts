@@ -1,14 +1,12 @@
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Installation, openInstallation, ownerEmail, ownerPassword } from '../acceptance/installation.ts';
+import { keepSealing } from '../acceptance/keep-sealing.ts';
 import { story, tellStory } from './tell-story.ts';
-
-/** How often the worker of a real installation seals. */
-const sealEveryMs = 200;
 
 let db: TestDatabase;
 let installation: Installation;
-let sealer: ReturnType<typeof setInterval>;
+let endSealing: (() => Promise<void>) | undefined;
 let fault: Fault | undefined;
 let told: string[];
 
@@ -22,14 +20,11 @@ beforeAll(async () => {
       return fault ? fault(path, answer) : answer();
     },
   });
-  const { jobs } = installation.controlPlane;
-  sealer = setInterval(async () => {
-    for (const tenantId of await jobs.unsealedTenants()) await jobs.sealTenant(tenantId);
-  }, sealEveryMs);
+  endSealing = keepSealing(installation.controlPlane);
 });
 
 afterAll(async () => {
-  clearInterval(sealer);
+  await endSealing?.();
   await installation?.close();
   await db?.close();
 });
