@@ -125,6 +125,23 @@ describe('a transaction of a tenant', () => {
     expect(await notes('aborted')).toBe(0);
   });
 
+  test('keeps the order of statements that do not wait for each other, and nothing of any when one of them fails', async () => {
+    const order = await db.database.forTenant(a, async (tx) => {
+      const [, seen] = await Promise.all([
+        write(tx, 'first'),
+        tx.sql`select body from mono.notes where body = 'first'`,
+      ]);
+      return seen;
+    });
+    expect(order).toHaveLength(1);
+    const failed = db.database.forTenant(a, (tx) =>
+      Promise.all([write(tx, 'together'), write(tx, ''), write(tx, 'too')]),
+    );
+    await expect(failed).rejects.toMatchObject({ code: expect.stringMatching(/^2/) });
+    expect((await notes('together')) + (await notes('too'))).toBe(0);
+    expect(await notes('first')).toBe(1);
+  });
+
   test('survives a lost connection: the caller gets an error, the process lives and the next call works', async () => {
     const errors: unknown[] = [];
     const database = openDatabase(1, (error) => errors.push(error));

@@ -93,7 +93,9 @@ export class Database {
 
   /** Wakes the listeners of `channel`. Payloads carry ids only, at most 8,000 bytes. */
   async notify(channel: string, payload: string): Promise<void> {
-    await this.#pools.mono_app.query('select pg_notify($1, $2)', [channel, payload]);
+    // What may be lost needs no wait for the disk: a server that crashes before it is there has lost its listeners as well.
+    const text = "select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+    await this.#pools.mono_app.query(text, [channel, payload]);
   }
 
   /** Whether the database answers now. */
@@ -172,6 +174,8 @@ export class Database {
     const size = this.#options.poolSize ?? poolSizeDefault;
     const pool = new pg.Pool({
       ...connection(this.#options, login),
+      // Statements are sent without waiting for the answer to the one before; each stands by itself all the same.
+      pipeline: login !== 'mono_identity',
       max: login === 'mono_app' ? size * 2 : size,
       connectionTimeoutMillis: checkoutTimeoutMs,
       statement_timeout: statementTimeoutMs,

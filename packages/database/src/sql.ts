@@ -35,5 +35,6 @@ function parameter(value: SqlValue): unknown {
   if (value instanceof Json) return value.text;
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (typeof value === 'bigint') return value.toString();
+  if (Array.isArray(value)) return value.map(parameter);
   return value ?? null;
 }
