@@ -2,7 +2,7 @@ import { Refusal } from '@mono-auth/core/errors';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { TenantTx } from '@mono-auth/database';
 import { chain, type cursor, payload } from '@mono-auth/feed-engine';
-import { insertEntry, lockHead, readHead, updateHead } from './store.ts';
+import { insertEntries, lockHead, readHead } from './store.ts';
 
 export type FeedKind = payload.EntryKind;
 
@@ -21,16 +21,14 @@ const entriesMax = 100;
  */
 export async function appendEntries(tx: TenantTx, runtime: Runtime, entries: readonly NewEntry[]): Promise<number> {
   if (entries.length === 0 || entries.length > entriesMax) throw new TypeError(`1 to ${entriesMax} entries at once`);
-  const head = provisioned(await lockHead(tx));
-  let { seq, hash } = head;
-  for (const entry of entries) {
-    seq++;
-    const bytes = encode(entry);
-    const next = { seq, kind: entry.kind, payload: bytes, createdAtMs: runtime.nowMs() };
+  const encoded = entries.map((entry) => ({ kind: entry.kind, payload: encode(entry) }));
+  let { seq, hash } = provisioned(await lockHead(tx));
+  const chained = encoded.map((entry) => {
+    const next = { ...entry, seq: ++seq, createdAtMs: runtime.nowMs() };
     hash = chain.entryHash(hash, next);
-    await insertEntry(tx, { ...next, hash });
-  }
-  await updateHead(tx, { ...head, seq, hash });
+    return { ...next, hash };
+  });
+  await insertEntries(tx, chained);
   return seq;
 }
 
@@ -43,7 +41,8 @@ export async function requireHead(tx: TenantTx): Promise<cursor.FeedPosition> {
   return provisioned(await readHead(tx));
 }
 
-function provisioned(head: cursor.FeedPosition | undefined): cursor.FeedPosition {
-  if (!head) throw new Refusal('feed_stale', 'the feed of this tenant is being set up');
-  return head;
+/** @throws Refusal `feed_stale` where there is nothing, because the tenant's feed is not provisioned. */
+export function provisioned<T>(read: T | undefined): T {
+  if (!read) throw new Refusal('feed_stale', 'the feed of this tenant is being set up');
+  return read;
 }

@@ -1,12 +1,14 @@
 import { fromBinary, fromJsonString } from '@bufbuild/protobuf';
 import { textOf } from '@mono-auth/core/encoding';
-import { newId, type SubscriberId, type TenantId } from '@mono-auth/core/ids';
+import { newId, type SubscriberId, type TenantId, uuidOf } from '@mono-auth/core/ids';
 import type { Call, Caller } from '@mono-auth/core/principal';
 import { systemRuntime as runtime } from '@mono-auth/core/runtime';
+import type { cursor } from '@mono-auth/feed-engine';
 import { createLocalKms, type Keyring, openKeyring } from '@mono-auth/keys';
 import { WatchResponseSchema } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { acknowledgeEntries } from './acknowledge-entries.ts';
 import type { EncodedBatch } from './encoded-batch.ts';
 import type { FeedConsumer } from './feed-consumer.ts';
 import { Feed, type NewEntry } from './index.ts';
@@ -52,14 +54,21 @@ interface Stream {
   readonly batches: EncodedBatch[];
   readonly ended: Promise<void>;
   readonly subscriberId: SubscriberId;
+  readonly call: Call;
   dropped: boolean;
   leave(): void;
 }
 
+/** Who comes again, and where it stands. */
+interface Resumed {
+  readonly call: Call;
+  readonly from: cursor.FeedPosition;
+}
+
 /** A stream whose consumer says how much waits for it. */
-async function follow(tenant: TenantId, name: string, bufferedBytes = () => 0): Promise<Stream> {
+async function follow(tenant: TenantId, name: string, bufferedBytes = () => 0, resumed?: Resumed): Promise<Stream> {
   const client = newId(runtime, 'cli');
-  const caller = { principal: `service:${client}`, tenantId: tenant } as Caller;
+  const caller = resumed?.call.caller ?? ({ principal: `service:${client}`, tenantId: tenant } as Caller);
   const call: Call = { runtime, caller };
   const { id } = await db.database.forTenant(tenant, (tx) =>
     registerSubscriber(tx, call, { name, leaseMs: 0 }, async () => {}),
@@ -78,10 +87,10 @@ async function follow(tenant: TenantId, name: string, bufferedBytes = () => 0): 
   };
   const exp = Math.floor(runtime.nowMs() / 1000) + 300;
   const claims = { jti: newId(runtime, 'tok'), sub: caller.principal, exp, client_id: client, ep: 1, fs: 0 };
-  const input = { subscriberId: id, cursor: undefined, claims, signal: left.signal };
+  const input = { subscriberId: id, cursor: resumed?.from, claims, signal: left.signal };
   const deps = { database: db.database, feed, signer: () => keys.signer(tenant, 'feed') };
   const ended = watchFeed(deps, call, input, consumer);
-  const stream: Stream = { batches, ended, subscriberId: id, dropped: false, leave: () => left.abort() };
+  const stream: Stream = { batches, ended, subscriberId: id, call, dropped: false, leave: () => left.abort() };
   return stream;
 }
 
@@ -123,6 +132,49 @@ test('a burst is few writes, and an acknowledgement of any of it is believed', a
   expect(rows.find(({ id }) => id === stream.subscriberId)?.sent).toEqual({ incarnation: 1, seq: 40 });
   stream.leave();
   await stream.ended;
+});
+
+test('a note of what was sent that a crash took back refuses the acknowledgement, until the next stream makes up for it', async () => {
+  const tenant = await provision('crash');
+  const stream = await follow(tenant, 'one');
+  await until(() => stream.batches.length > 0);
+  await append(tenant, 2);
+  await until(() => seqOf(stream) === 2);
+  const reached = stream.batches.at(-1)?.head;
+  if (!reached) throw new Error('no head');
+  const applied = { incarnation: reached.incarnation, seq: reached.seq, hash: reached.headHash };
+  const acknowledge = (nonce = '') =>
+    db.database.forTenant(tenant, (tx) =>
+      acknowledgeEntries(tx, stream.call, { subscriberId: stream.subscriberId, applied, nonce }),
+    );
+  await db.admin('update mono.feed_subscribers set sent_seq = 0 where tenant_id = $1', [uuidOf(tenant)]);
+
+  await expect(acknowledge('n-1')).rejects.toMatchObject({ reason: 'invalid_request' });
+  const [row] = await db.database.forTenant(tenant, (tx) => feed.subscribers(tx));
+  expect(row).toMatchObject({ applied: { seq: 0 }, lastHeadAtMs: undefined });
+
+  stream.leave();
+  await stream.ended;
+  const next = await follow(tenant, 'one', undefined, { call: stream.call, from: applied });
+  expect(next.subscriberId).toBe(stream.subscriberId);
+  await until(() => next.batches.length > 0);
+  expect(await acknowledge()).toMatchObject({ advanced: true });
+  next.leave();
+  await next.ended;
+});
+
+test('an append is answered after the streams of its process were told, and all the same when they cannot be', async () => {
+  const tenant = await provision('told');
+  const stream = await follow(tenant, 'one');
+  await until(() => stream.batches.length > 0);
+  for (let seq = 1; seq <= 5; seq++) {
+    await append(tenant, 1);
+    expect(seqOf(stream)).toBe(seq);
+  }
+  await db.admin('update mono.feed_heads set incarnation = 2 where tenant_id = $1', [uuidOf(tenant)]);
+  expect(await append(tenant, 1)).toBe(6);
+  await expect(stream.ended).rejects.toMatchObject({ reason: 'reset_required' });
+  expect(await append(tenant, 1)).toBe(7);
 });
 
 test('a stream that is not read is dropped, and the others do not notice', async () => {

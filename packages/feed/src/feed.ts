@@ -6,7 +6,7 @@ import { chain, type RevocationState, type receipt } from '@mono-auth/feed-engin
 import type { Keyring } from '@mono-auth/keys';
 import { appendEntries, type NewEntry, requireHead } from './append-entries.ts';
 import { EncodedSnapshots } from './encoded-snapshots.ts';
-import { firstMarksCovering, insertHead, listSubscribers, type SubscriberRow } from './store.ts';
+import { firstMarksCovering, insertHead, listSubscribers, type News, type SubscriberRow } from './store.ts';
 import { TenantHub } from './tenant-hub.ts';
 import { TenantState } from './tenant-state.ts';
 
@@ -28,6 +28,8 @@ export interface FeedDeps {
 const entriesChannel = 'feed_entries';
 /** Says that a subscriber of a tenant has applied more; the payload is the tenant's id. */
 const appliedChannel = 'feed_applied';
+/** How long an answer waits for the streams of its own process, milliseconds: ten times what a thousand of them need. */
+const tellMsMax = 250;
 /** Tenants whose state is held in process: a state is small (a cut-off per revocation) and quickly read again. */
 const statesMax = 1_000;
 
@@ -52,17 +54,31 @@ export class Feed {
   }
 
   /**
-   * Appends entries in this transaction and wakes the followers once it has committed. Holds the head's row until then.
+   * Appends entries in this transaction, and tells the followers once it has committed. Holds the head's row until then.
    * @returns the seq of the last entry: who has applied it has applied them all.
    */
   async append(tx: TenantTx, entries: readonly NewEntry[]): Promise<number> {
     this.#appended.add(tx);
     const seq = await appendEntries(tx, this.#deps.runtime, entries);
-    tx.afterCommit(() => {
-      this.#hubs.get(tx.tenantId)?.wake();
-      return this.#deps.ephemeral.publish(entriesChannel, tx.tenantId);
+    tx.afterCommit(async () => {
+      const told = this.#tellOwnStreams(tx.tenantId);
+      await this.#deps.ephemeral.publish(entriesChannel, tx.tenantId);
+      await told;
     });
     return seq;
+  }
+
+  /**
+   * Who must refuse hears it before whoever asked is answered: what is done for the answer, such as reading a receipt of
+   * all subscribers, would only hold the streams of this process up.
+   */
+  async #tellOwnStreams(tenantId: TenantId): Promise<void> {
+    const hub = this.#hubs.get(tenantId);
+    if (!hub) return;
+    const over = new AbortController();
+    const late = this.#deps.runtime.sleep(tellMsMax, over.signal).catch(() => undefined);
+    await Promise.race([hub.tell(), late]);
+    over.abort();
   }
 
   /**
@@ -82,17 +98,17 @@ export class Feed {
   }
 
   /**
-   * The same inside an open transaction.
+   * The same inside an open transaction, which may have read the head and what comes next already.
    * @throws TypeError when that transaction has appended: its entries may still come to nothing, and the state is shared.
    */
-  async stateIn(tx: TenantTx): Promise<RevocationState> {
+  async stateIn(tx: TenantTx, seen?: Pick<News, 'head' | 'entries'>): Promise<RevocationState> {
     if (this.#appended.has(tx)) throw new TypeError('what this transaction has appended is not true yet');
     const state = this.#states.get(tx.tenantId) ?? new TenantState();
     this.#states.delete(tx.tenantId);
     this.#states.set(tx.tenantId, state);
     const [oldest] = this.#states.keys();
     if (this.#states.size > statesMax && oldest !== undefined) this.#states.delete(oldest);
-    return state.catchUp(tx);
+    return state.catchUp(tx, seen);
   }
 
   /** Every registered enforcement point, newest first. */
@@ -142,7 +158,7 @@ export class Feed {
       database,
       runtime,
       signer: () => keys.signer(tenantId, 'feed'),
-      catchUp: (tx) => this.stateIn(tx),
+      catchUp: (tx, seen) => this.stateIn(tx, seen),
       onEntries: (heard) =>
         ephemeral.subscribe(entriesChannel, (payload) => {
           if (payload === '' || payload === tenantId) heard();

@@ -33,35 +33,45 @@ export async function insertHead(tx: TenantTx, head: cursor.FeedPosition): Promi
     values (${uuidOf(tx.tenantId)}, ${head.incarnation}, ${head.seq}, ${head.hash}) on conflict (tenant_id) do nothing`;
 }
 
-export async function updateHead(tx: TenantTx, head: cursor.FeedPosition): Promise<void> {
-  await tx.sql`update mono.feed_heads set seq = ${head.seq}, hash = ${head.hash}`;
-}
-
 /** An entry with the chain's value after it. */
 export type StoredEntry = chain.FeedEntry & { readonly hash: Uint8Array };
 
-export async function insertEntry(tx: TenantTx, entry: StoredEntry): Promise<void> {
+/** Appends the entries, in order, and moves the head to the last of them. */
+export async function insertEntries(tx: TenantTx, entries: readonly StoredEntry[]): Promise<void> {
   await tx.sql`
+    with entry as (
+      select seq, kind, payload, created_at_ms, hash
+      from unnest(${entries.map(({ seq }) => seq)}::bigint[], ${entries.map(({ kind }) => kind)}::text[],
+        ${entries.map(({ payload }) => payload)}::bytea[], ${entries.map(({ createdAtMs }) => createdAtMs)}::bigint[],
+        ${entries.map(({ hash }) => hash)}::bytea[]) as e (seq, kind, payload, created_at_ms, hash)
+    ), moved as (
+      update mono.feed_heads set (seq, hash) = (select seq, hash from entry order by seq desc limit 1)
+    )
     insert into mono.feed_entries (tenant_id, seq, kind, payload, created_at_ms, hash)
-    values (${uuidOf(tx.tenantId)}, ${entry.seq}, ${entry.kind}, ${entry.payload}, ${entry.createdAtMs}, ${entry.hash})`;
+    select ${uuidOf(tx.tenantId)}, seq, kind, payload, created_at_ms, hash from entry`;
 }
+
+interface RawEntry {
+  seq: string;
+  kind: string;
+  payload: Uint8Array;
+  created_at_ms: string;
+  hash: Uint8Array;
+}
+
+const toEntry = (row: RawEntry): StoredEntry => ({
+  seq: Number(row.seq),
+  kind: row.kind,
+  payload: new Uint8Array(row.payload),
+  createdAtMs: Number(row.created_at_ms),
+  hash: new Uint8Array(row.hash),
+});
 
 /** The entries after `seq`, in order. */
 export async function readEntries(tx: TenantTx, seq: number, limit: number): Promise<StoredEntry[]> {
-  const rows = await tx.sql<{
-    seq: string;
-    kind: string;
-    payload: Uint8Array;
-    created_at_ms: string;
-    hash: Uint8Array;
-  }>`select seq, kind, payload, created_at_ms, hash from mono.feed_entries where seq > ${seq} order by seq limit ${limit}`;
-  return rows.map((row) => ({
-    seq: Number(row.seq),
-    kind: row.kind,
-    payload: new Uint8Array(row.payload),
-    createdAtMs: Number(row.created_at_ms),
-    hash: new Uint8Array(row.hash),
-  }));
+  const rows = await tx.sql<RawEntry>`
+    select seq, kind, payload, created_at_ms, hash from mono.feed_entries where seq > ${seq} order by seq limit ${limit}`;
+  return rows.map(toEntry);
 }
 
 export async function readEntryHash(tx: TenantTx, seq: number): Promise<Uint8Array | undefined> {
@@ -175,25 +185,70 @@ export async function markSent(
     where id = ${uuidOf(id)} and (sent_incarnation <> ${sent.incarnation} or sent_seq < ${sent.seq})`;
 }
 
+/** What a hub has not read yet. */
+export interface News {
+  readonly head: cursor.FeedPosition;
+  readonly entries: readonly StoredEntry[];
+  /** Those for whom it is noted that the entries go out to them. */
+  readonly noted: ReadonlySet<SubscriberId>;
+}
+
+interface RawNews {
+  head_incarnation: string;
+  head_seq: string;
+  head_hash: Uint8Array;
+  left_out: string[] | null;
+}
+
 /**
- * The same for many at once. Who is being written to by another transaction at this moment is left out: waiting would hold
- * up all the others.
- * @returns those for whom it is noted.
+ * Reads what stands after `known`, at most `limit` entries, and notes for `ids` that they are sent all of it: one statement,
+ * so head and entries are of one moment. Who is being written to by another transaction at this moment is left out:
+ * waiting would hold up all the others.
+ *
+ * The transaction then commits without waiting for the disk. What is read here was on it before anybody could see it, so
+ * a crash of the database takes back nothing but the note; and a note that is too low believes less, never more: an
+ * acknowledgement beyond it is refused, its subscriber begins a new stream where it stands, and that is noted first.
+ * @returns undefined where the tenant's feed is not provisioned.
  */
-export async function markManySent(
+export async function readAndNoteNews(
   tx: TenantTx,
-  ids: readonly SubscriberId[],
   { incarnation, seq }: Pick<cursor.FeedPosition, 'incarnation' | 'seq'>,
-): Promise<Set<SubscriberId>> {
-  if (ids.length === 0) return new Set();
-  const rows = await tx.sql<{ id: string }>`
-    with free as (
-      select id from mono.feed_subscribers where id = any(${ids.map(uuidOf)}::uuid[]) for no key update skip locked
+  ids: readonly SubscriberId[],
+  limit: number,
+): Promise<News | undefined> {
+  const rows = await tx.sql<RawNews & (RawEntry | { seq: null })>`
+    with asked as (select unnest(${ids.map(uuidOf)}::uuid[]) as id),
+    head as (select incarnation, seq, hash from mono.feed_heads),
+    fresh as materialized (
+      select e.seq, e.kind, e.payload, e.created_at_ms, e.hash from mono.feed_entries e
+      where e.seq > ${seq} and ${incarnation}::bigint = (select incarnation from head) order by e.seq limit ${limit}
+    ),
+    sent as (select max(seq) as seq from fresh),
+    live as (
+      select id from mono.feed_subscribers
+      where id in (select id from asked) and (select seq from sent) is not null for no key update skip locked
+    ),
+    noted as (
+      update mono.feed_subscribers s set sent_incarnation = ${incarnation}, sent_seq =
+        case when s.sent_incarnation = ${incarnation} then greatest(s.sent_seq, sent.seq) else sent.seq end
+      from live, sent where s.id = live.id returning s.id
     )
-    update mono.feed_subscribers s set sent_incarnation = ${incarnation},
-      sent_seq = case when s.sent_incarnation = ${incarnation} then greatest(s.sent_seq, ${seq}) else ${seq} end
-    from free where s.id = free.id returning s.id`;
-  return new Set(rows.map(({ id }) => idFromUuid('sub', id)));
+    select head.incarnation as head_incarnation, head.seq as head_seq, head.hash as head_hash,
+      fresh.seq, fresh.kind, fresh.payload, fresh.created_at_ms, fresh.hash,
+      case when fresh.seq = (select seq from sent) then
+        array(select id from asked except select id from noted)::text[] end as left_out,
+      set_config('synchronous_commit', 'off', true) as committing
+    from head left join fresh on true order by fresh.seq`;
+  const [first] = rows;
+  if (!first) return undefined;
+  const { head_incarnation, head_seq, head_hash } = first;
+  const entries = rows.flatMap((row) => (row.seq === null ? [] : [toEntry(row)]));
+  const leftOut = new Set(rows.at(-1)?.left_out?.map((id) => idFromUuid('sub', id)));
+  return {
+    head: toPosition({ incarnation: head_incarnation, seq: head_seq, hash: head_hash }),
+    entries,
+    noted: new Set(entries.length === 0 ? [] : ids.filter((id) => !leftOut.has(id))),
+  };
 }
 
 /** Notes what the subscriber has applied, and when it said so first. An older position changes nothing. */

@@ -5,10 +5,10 @@ import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database, TenantTx } from '@mono-auth/database';
 import { type cursor, leaseLimits, type RevocationState } from '@mono-auth/feed-engine';
 import type { Signer } from '@mono-auth/keys';
-import { requireHead } from './append-entries.ts';
+import { provisioned, requireHead } from './append-entries.ts';
 import { EncodedBatch } from './encoded-batch.ts';
 import { type SignedHead, signHead } from './signed-head.ts';
-import { markManySent, readEntries, type StoredEntry } from './store.ts';
+import { type News, readAndNoteNews, type StoredEntry } from './store.ts';
 
 /** Most entries in one message: at their longest 2 MiB, in practice some 150 KiB. */
 export const batchEntriesMax = 500;
@@ -45,7 +45,7 @@ export interface HubDeps {
   readonly database: Database;
   readonly runtime: Runtime;
   signer(): Promise<Signer>;
-  catchUp(tx: TenantTx): Promise<RevocationState>;
+  catchUp(tx: TenantTx, seen: News): Promise<RevocationState>;
   onEntries(heard: () => void): Promise<() => void>;
   onIdle(): void;
 }
@@ -56,6 +56,8 @@ interface Look {
   readonly entries: readonly StoredEntry[];
   readonly state: RevocationState;
   readonly noted: ReadonlySet<SubscriberId>;
+  /** Of `to`, where that is news: signed while the database commits. */
+  readonly head: Promise<SignedHead> | undefined;
 }
 
 /**
@@ -72,6 +74,8 @@ export class TenantHub {
   #latest: Tick | undefined;
   #publishedAtMs = 0;
   #endPause = (): void => {};
+  /** Who waits for the next look. */
+  #untold: (() => void)[] = [];
 
   constructor(deps: HubDeps) {
     this.#deps = deps;
@@ -98,6 +102,14 @@ export class TenantHub {
     this.#endPause();
   }
 
+  /** There is something new. Resolves once it has been handed to every stream, or could not be. */
+  async tell(): Promise<void> {
+    if (!this.#running) return;
+    const told = new Promise<void>((resolve) => this.#untold.push(resolve));
+    this.wake();
+    return told;
+  }
+
   /** Ends every stream. */
   end(refusal: Refusal): void {
     for (const follower of this.#followers) follower.fail(refusal);
@@ -114,8 +126,11 @@ export class TenantHub {
     try {
       while (this.#followers.size > 0) {
         this.#woken = false;
+        const waiting = this.#untold.length;
         const look = await this.#look();
         if (this.#dueMs() === 0 || !samePosition(look.to, this.#latest?.to)) await this.#publish(look);
+        // Whoever came during the look waits for the next.
+        for (const resolve of this.#untold.splice(0, waiting)) resolve();
         if (!this.#woken && this.#followers.size > 0) await this.#pause();
       }
     } catch (error) {
@@ -131,29 +146,41 @@ export class TenantHub {
 
   async #look(): Promise<Look> {
     const known = this.#latest?.to;
+    // Asked before the transaction: a key that is not at hand is read in one of its own.
+    const signer = await this.#deps.signer();
     return this.#deps.database.forTenant(this.#deps.tenantId, async (tx) => {
-      const head = await requireHead(tx);
-      const fresh = known && known.incarnation === head.incarnation && known.seq < head.seq;
-      // The head was read first, so entries that are appended meanwhile may be among these: they count as well.
-      const entries = fresh ? await readEntries(tx, known.seq, batchEntriesMax) : [];
+      const news = known
+        ? await this.#news(tx, known)
+        : { head: await requireHead(tx), entries: [], noted: new Set([]) };
+      const { head, entries, noted } = news;
       const last = entries.at(-1);
       const to = last ? { incarnation: head.incarnation, seq: last.seq, hash: last.hash } : head;
       if (to.seq < head.seq) this.wake();
-      const state = await this.#deps.catchUp(tx);
-      const live = last ? [...this.#followers].filter(({ liveAt }) => liveAt === known?.seq) : [];
-      const ids = live.map(({ subscriberId }) => subscriberId);
-      return { from: (last && known) ?? to, to, entries, state, noted: await markManySent(tx, ids, to) };
+      const state = await this.#deps.catchUp(tx, news);
+      const signed = last && this.#sign(signer, to);
+      signed?.catch(() => {});
+      return { from: (last && known) ?? to, to, entries, state, noted, head: signed };
     });
   }
 
-  async #publish({ from, to, entries, state, noted }: Look): Promise<void> {
-    const { tenantId, runtime } = this.#deps;
-    const head = await signHead(await this.#deps.signer(), runtime, tenantId, to);
+  /** What comes after the last look, noted as sent to those who stand there. */
+  async #news(tx: TenantTx, known: cursor.FeedPosition): Promise<News> {
+    const live = [...this.#followers].filter(({ liveAt }) => liveAt === known.seq);
+    const ids = live.map(({ subscriberId }) => subscriberId);
+    return provisioned(await readAndNoteNews(tx, known, ids, batchEntriesMax));
+  }
+
+  #sign(signer: Signer, to: cursor.FeedPosition): Promise<SignedHead> {
+    return signHead(signer, this.#deps.runtime, this.#deps.tenantId, to);
+  }
+
+  async #publish({ from, to, entries, state, noted, ...look }: Look): Promise<void> {
+    const head = await (look.head ?? this.#sign(await this.#deps.signer(), to));
     const headAlone = new EncodedBatch([], head);
     const batch = entries.length > 0 ? new EncodedBatch(entries, head) : headAlone;
     const tick = { from, to, head, batch, headAlone, state };
     this.#latest = tick;
-    this.#publishedAtMs = runtime.monotonicMs();
+    this.#publishedAtMs = this.#deps.runtime.monotonicMs();
     for (const follower of [...this.#followers]) follower.take(tick, noted.has(follower.subscriberId));
   }
 
@@ -174,6 +201,7 @@ export class TenantHub {
   #rest(): void {
     this.#running = false;
     this.#latest = undefined;
+    for (const resolve of this.#untold.splice(0)) resolve();
     this.#deps.onIdle();
   }
 }

@@ -92,12 +92,13 @@ async function revokeOnce(deps: RevocationDeps, tx: TenantTx, call: Call, input:
     createdAtMs: call.runtime.nowMs(),
     casualties,
   };
-  await insertRevocation(tx, revocation, request);
-  await append(tx, call, {
+  const event = {
     type: 'revocation.created',
     object: { kind: target.kind, id: target.kind === 'tenant' ? tx.tenantId : target.id },
     detail: { revocation: id, feed_seq: feedSeq, reason: input.reason },
-  });
+  } as const;
+  // Neither needs the other's answer, and both are there before the commit.
+  await Promise.all([insertRevocation(tx, revocation, request), append(tx, call, event)]);
   return revocation;
 }
 
