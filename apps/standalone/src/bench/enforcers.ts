@@ -1,10 +1,10 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
-import { concatBytes } from '@mono-auth/core/encoding';
 import { systemRuntime as runtime } from '@mono-auth/core/runtime';
 import { FeedService, WatchRequestSchema, WatchResponseSchema } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { createVerifier, FeedSubscriber, type Verifier } from '@mono-auth/sdk';
+import { openRawWatch } from './raw-watch.ts';
 
 /** A place where tokens are verified against the feed. */
 export interface Enforcer {
@@ -89,44 +89,20 @@ export async function startStreams(issuer: string, token: string, count: number)
   return [proverOf(subscriber, verifier), ...streams];
 }
 
-/** Follows over fetch and reads the frames by hand. */
+/** Follows on a socket of its own. */
 async function openStream(issuer: string, token: string, subscriberId: string) {
-  const leave = new AbortController();
-  const message = toBinary(WatchRequestSchema, create(WatchRequestSchema, { subscriberId }));
-  const answer = await fetch(`${issuer}/rpc/${FeedService.typeName}/${FeedService.method.watch.name}`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/connect+proto' },
-    body: concatBytes(Uint8Array.of(0, 0, 0, 0, message.length), message),
-    signal: leave.signal,
-  });
   const listeners = new Set<() => void>();
-  const reading = readFrames(answer, (frame) => {
-    if (fromBinary(WatchResponseSchema, frame).entries.length > 0) for (const heard of [...listeners]) heard();
-  }).catch(() => {});
-  return {
-    onEntries: (heard: () => void) => {
-      listeners.add(heard);
-      return () => void listeners.delete(heard);
+  const { close } = await openRawWatch(
+    `${issuer}/rpc/${FeedService.typeName}/${FeedService.method.watch.name}`,
+    { authorization: `Bearer ${token}`, 'content-type': 'application/connect+proto' },
+    toBinary(WatchRequestSchema, create(WatchRequestSchema, { subscriberId })),
+    (message) => {
+      if (fromBinary(WatchResponseSchema, message).entries.length > 0) for (const heard of [...listeners]) heard();
     },
-    close: () => {
-      leave.abort();
-      return reading;
-    },
+  );
+  const onEntries = (heard: () => void) => {
+    listeners.add(heard);
+    return () => void listeners.delete(heard);
   };
-}
-
-async function readFrames(answer: Response, take: (message: Uint8Array) => void): Promise<void> {
-  let held: Uint8Array = new Uint8Array();
-  for await (const chunk of answer.body ?? []) {
-    held = held.length === 0 ? chunk : concatBytes(held, chunk);
-    for (let size = sizeOf(held); held.length >= size; size = sizeOf(held)) {
-      take(held.subarray(5, size));
-      held = held.subarray(size);
-    }
-  }
-}
-
-function sizeOf(bytes: Uint8Array): number {
-  if (bytes.length < 5) return Number.POSITIVE_INFINITY;
-  return 5 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
+  return { onEntries, close };
 }

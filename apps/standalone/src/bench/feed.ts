@@ -6,11 +6,11 @@ import { systemRuntime as runtime } from '@mono-auth/core/runtime';
 import { startProgram } from './child-program.ts';
 import type { Enforced, EnforcementTask } from './feed-subscribers.ts';
 
-/** What is measured, and how many revocations at most: the whole is to end within a minute. */
+/** What is measured. A p99 of fewer than 200 revocations would be its worst or second worst. */
 const tasks: readonly EnforcementTask[] = [
-  { subscribers: 100, rounds: 60, proofs: 'shared', msMax: 8_000 },
-  { subscribers: 100, rounds: 30, proofs: 'own', msMax: 6_000 },
-  { subscribers: 1_000, rounds: 30, proofs: 'shared', msMax: 8_000 },
+  { subscribers: 100, rounds: 250, proofs: 'shared', msMax: 60_000 },
+  { subscribers: 100, rounds: 30, proofs: 'own', msMax: 10_000 },
+  { subscribers: 1_000, rounds: 200, proofs: 'shared', msMax: 90_000 },
 ];
 const streamCounts = [100, 1_000] as const;
 /** Measured time of one throughput round, and how often the kinds alternate. */
