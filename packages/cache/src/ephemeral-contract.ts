@@ -97,6 +97,23 @@ const once: readonly Guarantee[] = [
     },
   },
   {
+    guarantee: 'uncount ends one window of one tenant, for every process',
+    async check({ ephemeral, other, tenants: [a, b] }) {
+      const windows = [
+        [a, 'rate', 'x'],
+        [b, 'rate', 'x'],
+        [a, 'rate', 'y'],
+        [a, 'tally', 'x'],
+      ] as const;
+      const count = () => Promise.all(windows.map(([tenant, kind, key]) => ephemeral.count(tenant, kind, key, 60_000)));
+      await count();
+      await count();
+      await other.uncount(a, 'rate', 'x');
+      assert.deepEqual(await count(), [1, 3, 3, 3]);
+      await ephemeral.uncount(a, 'rate', 'never counted');
+    },
+  },
+  {
     guarantee: 'a window does not grow with every call in it',
     async check({ ephemeral, pass, tenants: [a] }) {
       assert.equal(await ephemeral.count(a, 'rate', 'steady', 1_000), 1);

@@ -2,7 +2,7 @@ import type { TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database, TenantTx } from '@mono-auth/database';
 import { checkChannel, checkEntry, checkHint, checkValue, type Ephemeral } from './ephemeral.ts';
-import { addOne, insertOnce, keepIncarnation, readValue, takeValue, writeValue } from './store.ts';
+import { addOne, deleteEntry, insertOnce, keepIncarnation, readValue, takeValue, writeValue } from './store.ts';
 
 /** The driver for installations without Redis: an unlogged table and NOTIFY. Close it before its database. */
 export function createPostgresEphemeral(deps: { database: Database; runtime: Runtime }): Ephemeral {
@@ -32,6 +32,9 @@ export function createPostgresEphemeral(deps: { database: Database; runtime: Run
     },
     count: (tenantId, kind, key, windowMs) =>
       run(tenantId, kind, windowMs, (tx, nowMs) => addOne(tx, { kind, key }, nowMs, windowMs)),
+    async uncount(tenantId, kind, key) {
+      await run(tenantId, kind, undefined, (tx) => deleteEntry(tx, { kind, key }));
+    },
     get: (tenantId, kind, key) => run(tenantId, kind, undefined, (tx, nowMs) => readValue(tx, { kind, key }, nowMs)),
     async set(tenantId, kind, key, value, ttlMs) {
       checkValue(kind, value);

@@ -63,6 +63,10 @@ export function createRedisEphemeral(deps: LinkDeps & { readonly runtime: Runtim
       const sum = await link.ask((client) => client.eval(countScript, 1, redisKey(kind, tenantId, key), windowMs));
       return Number(sum);
     },
+    async uncount(tenantId, kind, key) {
+      checkEntry(kind);
+      await link.ask((client) => client.del(redisKey(kind, tenantId, key)));
+    },
     async get(tenantId, kind, key) {
       checkEntry(kind);
       return (await link.ask((client) => client.get(redisKey(kind, tenantId, key)))) ?? undefined;

@@ -16,6 +16,8 @@ export interface Ephemeral {
   consumeOnce(tenantId: TenantId, kind: string, key: string, ttlMs: number, incarnation?: string): Promise<boolean>;
   /** Adds one and answers the sum of the window, which starts with its first call. */
   count(tenantId: TenantId, kind: string, key: string, windowMs: number): Promise<number>;
+  /** Ends the window of a count: the next call starts one. */
+  uncount(tenantId: TenantId, kind: string, key: string): Promise<void>;
   get(tenantId: TenantId, kind: string, key: string): Promise<string | undefined>;
   set(tenantId: TenantId, kind: string, key: string, value: string, ttlMs: number): Promise<void>;
   /** Gets and deletes at once: of several callers one gets the value. */

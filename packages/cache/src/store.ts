@@ -65,6 +65,12 @@ export async function takeValue(tx: TenantTx, { kind, key }: Entry, nowMs: numbe
   return row?.value ?? undefined;
 }
 
+export async function deleteEntry(tx: TenantTx, { kind, key }: Entry): Promise<void> {
+  await tx.sql`
+    delete from mono.ephemeral
+    where tenant_id = ${uuidOf(tx.tenantId)} and kind = ${kind} and digest = ${digestOf(key)}`;
+}
+
 /** Keeps the first incarnation that anybody proposes, and answers it. */
 export async function keepIncarnation(tx: PlatformTx, proposed: string): Promise<string> {
   await tx.sql`insert into mono.ephemeral_incarnation (only_row, incarnation) values (true, ${proposed})

@@ -84,6 +84,11 @@ export class SwitchingEphemeral implements Ephemeral {
     return this.#either((store) => store.count(tenantId, kind, key, windowMs));
   }
 
+  /** In the store that serves: what the other one may have counted counts on there. */
+  uncount(tenantId: TenantId, kind: string, key: string): Promise<void> {
+    return this.#either((store) => store.uncount(tenantId, kind, key));
+  }
+
   get(tenantId: TenantId, kind: string, key: string): Promise<string | undefined> {
     return this.#either((store) => store.get(tenantId, kind, this.#underTerm(key)));
   }

@@ -1,7 +1,8 @@
-import { newId } from '@mono-auth/core/ids';
+import { createEphemeral } from '@mono-auth/cache';
+import { newId, uuidOf } from '@mono-auth/core/ids';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import type { Tenant } from '@mono-auth/tenants';
-import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
+import { needRedis, openTestDatabase, sharedRedisUrl, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openBrowser } from './browser.ts';
 import { openScene, type Scene } from './identity-scene.ts';
@@ -51,6 +52,25 @@ test('who signs in again and again is not locked out, and a success forgets the 
   for (let i = 0; i < 2 * accountAttemptsMax; i++) {
     if (i % 10 === 9) expect(await attempt(tenant, 'grace@example.com', 'wrong horse battery')).toBe(401);
     else expect(await attempt(tenant, 'Grace@example.com', password)).toBe(200);
+  }
+});
+
+test('with Redis, too, who signs in again and again is not locked out', async (context) => {
+  const redisUrl = needRedis(context, sharedRedisUrl());
+  const ephemeral = await createEphemeral({ ...db, runtime: systemRuntime, redisUrl });
+  const tenant = await openTenant('wayne');
+  const change = () => ({ ephemeral, originOf: () => ({ requestId: newId(systemRuntime, 'req'), ip }) });
+  const before = scene;
+  try {
+    scene = openScene({ ...db, runtime: systemRuntime, baseUrl, kek: testKek, change });
+    for (let i = 0; i < accountAttemptsMax + 1; i++) {
+      expect(await attempt(tenant, 'grace@example.com', password)).toBe(200);
+    }
+    const counted = await db.admin('select kind from mono.ephemeral where tenant_id = $1', [uuidOf(tenant.id)]);
+    expect(counted).toEqual([]);
+  } finally {
+    scene = before;
+    await ephemeral.close();
   }
 });
 

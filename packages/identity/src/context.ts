@@ -18,7 +18,7 @@ export interface IdentityDeps {
   readonly minter: Minter;
   readonly feed: Pick<Feed, 'state' | 'append'>;
   /** Counters of attempts. */
-  readonly ephemeral: Pick<Ephemeral, 'count' | 'take'>;
+  readonly ephemeral: Pick<Ephemeral, 'count' | 'uncount'>;
   /** The public URL of the installation; its origin is the only one that forms and cookies are good for. */
   readonly baseUrl: string;
   /** Key material of one tenant, at least 32 bytes; cookies and form tokens are signed with keys derived from it. */

@@ -62,7 +62,7 @@ export async function signIn(
     await deleteSession(pool, sessionId);
     throw error;
   }
-  await context.ephemeral.take(tenant.id, accountCounter, email.toLowerCase());
+  await context.ephemeral.uncount(tenant.id, accountCounter, email.toLowerCase());
   return { sessionId, userId: session.userId, response };
 }
 
