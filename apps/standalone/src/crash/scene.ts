@@ -151,8 +151,17 @@ export async function makeInvite(scene: CrashScene, hostName: string): Promise<{
   return { id: idOf(invite), token: token as string };
 }
 
+/** A server that is just leaving or finding its store again may lose a challenge: then with another one. */
 export async function makeHost(scene: CrashScene, hostName: string): Promise<PlainHost> {
-  return enrolPlainly(scene.issuer, (await makeInvite(scene, hostName)).token);
+  const { token } = await makeInvite(scene, hostName);
+  return patiently(async () => {
+    try {
+      return await enrolPlainly(scene.issuer, token);
+    } catch (error) {
+      const { message } = error as Error;
+      throw message.includes('use_new_nonce') ? new LostNonce(message) : error;
+    }
+  });
 }
 
 /** A host with an agent, and the agent's token. */

@@ -18,6 +18,7 @@ import {
   makeHost,
   makeInvite,
   makeMachine,
+  patiently,
   rpc,
   scopes,
   Unanswered,
@@ -54,8 +55,11 @@ const revokeInvite = step<JsonObject>('monoauth.machines.v1.MachineService/Revok
     async hold(invite) {
       hold(invite.status === 'INVITE_STATUS_REVOKED', 'the invite is revoked');
       await onlyEvent(scene, 'invite.revoked', id);
-      const message = await redemptionOf(scene.issuer, token, await makeKey());
-      await refused(rpc(scene.issuer, `${machines}/RedeemInvite`, undefined, message), 'invite_used');
+      const redeem = async () => {
+        const message = await redemptionOf(scene.issuer, token, await makeKey());
+        return rpc(scene.issuer, `${machines}/RedeemInvite`, undefined, message);
+      };
+      await refused(redeem, 'invite_used');
     },
   };
 });
@@ -86,7 +90,7 @@ const redeemInvite = step<JsonObject>('monoauth.machines.v1.MachineService/Redee
       }
       await onlyEvent(scene, 'host.enrolled', hostId);
       scene.live.add(tokenOf(await new PlainClient(issuer, enrolled.clientId as string, key).clientCredentials()));
-      const another = redeem(await redemptionOf(issuer, invite.token, await makeKey()));
+      const another = async () => redeem(await redemptionOf(issuer, invite.token, await makeKey()));
       await refused(another, 'invite_used');
     },
   };
@@ -196,10 +200,7 @@ const revoke = step<JsonObject>('monoauth.revocation.v1.RevocationService/Revoke
       await onlyEvent(scene, 'revocation.created', host.hostId);
       const entries = (await readFeed(scene)).filter(({ payload }) => payload.id === revocation.id);
       hold(only(entries, `the feed entry of ${label}`).seq === Number(revocation.feedSeq), 'at the place it names');
-      await refused(
-        answered(() => host.client.clientCredentials(), 'client_credentials'),
-        'invalid_client',
-      );
+      await refused(() => answered(() => host.client.clientCredentials(), 'client_credentials'), 'invalid_client');
     },
   };
 });
@@ -227,8 +228,8 @@ function unlessUnanswered(error: unknown): undefined {
   if (error instanceof Unanswered && !(error instanceof LostNonce)) throw error;
 }
 
-async function refused(call: Promise<unknown>, reason: string): Promise<void> {
-  const error = await call.then(
+async function refused(call: () => Promise<unknown>, reason: string): Promise<void> {
+  const error = await patiently(call).then(
     () => undefined,
     (thrown: Error) => thrown,
   );
