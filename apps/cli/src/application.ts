@@ -5,6 +5,7 @@ import type { EnrollFlags } from './commands/enroll.ts';
 import type { LoginFlags } from './commands/login.ts';
 import type { CliContext } from './context.ts';
 import { json, text } from './flags.ts';
+import { keyRoutes } from './key-routes.ts';
 import { agentRoutes, hostRoutes, inviteRoutes } from './machine-routes.ts';
 import { type OutputFlags, printable } from './output.ts';
 import { auditRoutes, clientRoutes, policyRoutes, revokeCommand, tenantRoutes } from './tenant-routes.ts';
@@ -51,6 +52,7 @@ const root = buildRouteMap({
     client: clientRoutes,
     token: tokenRoutes,
     revoke: revokeCommand,
+    key: keyRoutes,
     policy: policyRoutes,
     audit: auditRoutes,
     version: buildCommand<OutputFlags, [], CliContext>({

@@ -15,7 +15,7 @@ import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
 import { EnforcementState, RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
-import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
+import { KeyPurpose, KeyState, RotationMode, TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { runCli } from './index.ts';
@@ -52,7 +52,23 @@ function routes(router: ConnectRouter): void {
       throw new ConnectError('host not found', Code.NotFound, undefined, [{ desc: ErrorInfoSchema, value: info }]);
     },
   });
-  router.service(TenantService, { getTenant: () => ({ tenant: { id: tenant, slug: 'tenant-a' } }) });
+  router.service(TenantService, {
+    getTenant: () => ({ tenant: { id: tenant, slug: 'tenant-a' } }),
+    rotateSigningKey: (request) => {
+      seen.push({ authorization: null, request });
+      const [signsAt, oldLeavesAt] = [timestampFromMs(1_800_000_000_000), timestampFromMs(1_800_000_750_000)];
+      const keys = [{ alg: 'ES256', newKid: 'key_2', oldKids: ['key_1'], signsAt, oldLeavesAt }];
+      const receipt = request.mode === RotationMode.COMPROMISED && { receipt: { enforced, registered: 2 } };
+      return { rotation: { id: newId(systemRuntime, 'rot'), keys }, ...receipt };
+    },
+    listSigningKeys: ({ pageToken }) =>
+      pageToken === ''
+        ? {
+            keys: [{ kid: 'key_2', purpose: KeyPurpose.TOKEN, alg: 'ES256', state: KeyState.NEXT }],
+            nextPageToken: 'more',
+          }
+        : { keys: [{ kid: 'key_1', purpose: KeyPurpose.TOKEN, alg: 'ES256', state: KeyState.ACTIVE }] },
+  });
   router.service(RevocationService, {
     revoke: (request) => {
       seen.push({ authorization: null, request });
@@ -142,6 +158,38 @@ describe('revoke', () => {
     expect(seen).toEqual([]);
     expect((await cli(['revoke', 'tenant', tenant, '--reason', 'r'])).code).toBe(0);
     expect(seen[0]?.request).toMatchObject({ target: { target: { case: 'tenant', value: true } } });
+  });
+});
+
+describe('key', () => {
+  test('rotate publishes the next key of every algorithm unless more is said, and says when the old one leaves', async () => {
+    const { code, out } = await cli(['key', 'rotate', '--reason', 'yearly']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/ES256 +key_2 signs from 2027-01-15T08:00:00.000Z\n +key_1 leaves at 2027-01-15T08:12:30.000Z/);
+    expect(seen[0]?.request).toMatchObject({
+      ...{ purpose: KeyPurpose.TOKEN, alg: '', mode: RotationMode.PLANNED, reason: 'yearly', waitMs: 0 },
+    });
+    expect((await cli(['key', 'rotate'])).code).toBe(2);
+  });
+
+  test('rotate --compromised waits for everybody, and fails while somebody does not enforce it', async () => {
+    const rotate = ['key', 'rotate', '--alg', 'ES256', '--compromised', '--reason', 'stolen'];
+    const { code, out } = await cli(rotate);
+    expect([code, seen[0]?.request]).toMatchObject([
+      0,
+      { mode: RotationMode.COMPROMISED, alg: 'ES256', waitMs: 25_000 },
+    ]);
+    expect(out).toContain('key_1 revoked at');
+    expect(out).toContain('enforced at 2 of 2');
+    enforced = 1;
+    expect((await cli(rotate)).code).toBe(9);
+  });
+
+  test('list has every page with the stage of each key', async () => {
+    const { out } = await cli(['key', 'list']);
+    expect(out).toMatch(/key_2 +token +ES256 +next/);
+    expect(out).toMatch(/key_1 +token +ES256 +active/);
+    expect(JSON.parse((await cli(['key', 'list', '--json'])).out).keys).toHaveLength(2);
   });
 });
 

@@ -10,7 +10,7 @@ import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug
 import { type Database, sweepConsumed } from '@mono-auth/database';
 import { Feed } from '@mono-auth/feed';
 import { type Identity, openIdentity, sessionParticipant } from '@mono-auth/identity';
-import { checkKek, createLocalKms, type Keyring, openKeyring } from '@mono-auth/keys';
+import { checkKek, createLocalKms, type KeyLifePolicy, type Keyring, openKeyring } from '@mono-auth/keys';
 import { agentParticipant, createChallenges, hostParticipant } from '@mono-auth/machines';
 import { type Minter, openMinter } from '@mono-auth/minting';
 import { createPolicySource, type PolicySource } from '@mono-auth/policy';
@@ -21,6 +21,7 @@ import {
   type Provisioned,
   type ProvisionInput,
   provisionTenant,
+  signingKeys,
   systemCaller,
   type TenantDirectory,
 } from '@mono-auth/tenants';
@@ -40,6 +41,8 @@ export interface ControlPlaneDeps {
   readonly log: Logger;
   /** Without it, Postgres serves alone. */
   readonly redisUrl?: string | undefined;
+  /** How long the stages of a planned key rotation last. */
+  readonly keyLife?: KeyLifePolicy | undefined;
 }
 
 export interface ControlPlane {
@@ -56,6 +59,7 @@ export interface ControlPlane {
   readonly jobs: {
     unsealedTenants(): Promise<TenantId[]>;
     sealTenant(tenantId: TenantId): Promise<number>;
+    moveKeys(): Promise<number>;
     sweep(): Promise<void>;
   };
   close(): Promise<void>;
@@ -105,6 +109,7 @@ export async function createControlPlane(deps: ControlPlaneDeps): Promise<Contro
     jobs: {
       unsealedTenants: () => unsealedTenants(deps.database),
       sealTenant: (tenantId) => sealTenant(sealing, tenantId),
+      moveKeys: () => signingKeys.moveKeysOn(parts),
       sweep: async () => {
         await sweepEphemeral(deps);
         await sweepConsumed(deps);
@@ -137,7 +142,7 @@ function composeParts(
   const tenants = createTenantDirectory({ database, runtime, baseUrl });
   const platformIssuer = issuerOf(baseUrl, platformSlug);
   const rootTenant = async () => (await requireTenant(tenants.bySlug(platformSlug))).id;
-  const keys = openKeyring({ database, runtime, kms, platformIssuer, rootTenant });
+  const keys = openKeyring({ database, runtime, kms, platformIssuer, rootTenant, keyLife: deps.keyLife });
   const feed = new Feed({ database, ephemeral, keys, runtime });
   const policies = createPolicySource({ database });
   const minter = openMinter({ keys, feed, baseUrl });

@@ -15,7 +15,7 @@ import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
 import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
 import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
-import { revocationService } from '@mono-auth/revocation';
+import { revocationService, tenantEnding } from '@mono-auth/revocation';
 import { type ProvisionDeps, tenantService } from '@mono-auth/tenants';
 import { authorizationServerMetadata, openidConfiguration, tokenRoutes, tokenService } from '@mono-auth/tokens';
 import {
@@ -52,7 +52,10 @@ export function createRoutes(
     isPlatform: (caller: Caller) => caller.tenantSlug === platformSlug,
     onRefusal: parts.onRefusal,
     routes: (router: ConnectRouter) => {
-      router.service(TenantService, tenantService({ ...provisioning, runtime }));
+      router.service(
+        TenantService,
+        tenantService({ ...provisioning, runtime, rotation: { ...parts, ending: tenantEnding(parts.revocation) } }),
+      );
       router.service(MachineService, machineService(parts));
       router.service(ClientService, clientService(parts));
       router.service(TokenService, tokenService(parts.tokens));

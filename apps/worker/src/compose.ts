@@ -1,12 +1,13 @@
 import { sealTenant, unsealedTenants } from '@mono-auth/audit';
-import { sweepEphemeral } from '@mono-auth/cache';
+import { createEphemeral, type Ephemeral, sweepEphemeral } from '@mono-auth/cache';
 import { notFound } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { Database, deriveDatabaseSecrets, sweepConsumed } from '@mono-auth/database';
+import { Feed } from '@mono-auth/feed';
 import { checkKek, createLocalKms, openKeyring } from '@mono-auth/keys';
-import { createTenantDirectory, type Tenant } from '@mono-auth/tenants';
+import { createTenantDirectory, signingKeys, type Tenant } from '@mono-auth/tenants';
 import type { Logger } from 'pino';
 import type { WorkerConfig } from './config.ts';
 import type { WorkerJobs } from './jobs.ts';
@@ -25,24 +26,36 @@ export async function composeWorker(deps: {
   const secrets = deriveDatabaseSecrets(config.kek);
   const onBackgroundError = (err: unknown) => log.warn({ err }, 'database');
   const database = new Database({ url: config.databaseUrl, secrets, onBackgroundError });
+  const { databaseUrl, redisUrl } = config;
+  let ephemeral: Ephemeral | undefined;
   try {
-    const jobs = await composeJobs(database, config, runtime);
-    const { databaseUrl, redisUrl } = config;
+    const onStateChange = (state: unknown) => log.info({ state }, 'ephemeral store');
+    ephemeral = await createEphemeral({ database, runtime, redisUrl, onStateChange });
+    const hints = ephemeral;
+    const jobs = await composeJobs({ database, ephemeral, runtime }, config);
     const worker = await runWorker({ databaseUrl, redisUrl, secrets, jobs, runtime, log });
     return {
       nudge: worker.nudge,
       async stop() {
         await worker.stop();
+        await hints.close();
         await database.close();
       },
     };
   } catch (error) {
+    await ephemeral?.close();
     await database.close();
     throw error;
   }
 }
 
-async function composeJobs(database: Database, config: WorkerConfig, runtime: Runtime): Promise<WorkerJobs> {
+interface Stores {
+  readonly database: Database;
+  readonly ephemeral: Ephemeral;
+  readonly runtime: Runtime;
+}
+
+async function composeJobs({ database, ephemeral, runtime }: Stores, config: WorkerConfig): Promise<WorkerJobs> {
   const kms = createLocalKms(config.kek);
   await checkKek({ database, kms });
   const tenants = createTenantDirectory({ database, runtime, baseUrl: config.baseUrl });
@@ -51,10 +64,12 @@ async function composeJobs(database: Database, config: WorkerConfig, runtime: Ru
     platformIssuer: issuerOf(config.baseUrl, platformSlug),
     rootTenant: async () => known(await tenants.bySlug(platformSlug)).id,
   });
+  const feed = new Feed({ database, ephemeral, keys, runtime });
   const originOf = async (tenantId: TenantId) => logOriginOf(config.baseUrl, known(await tenants.byId(tenantId)).slug);
   return {
     unsealedTenants: () => unsealedTenants(database),
     sealTenant: (tenantId) => sealTenant({ database, keys, runtime, originOf }, tenantId),
+    moveKeys: () => signingKeys.moveKeysOn({ database, runtime, keys, feed }),
     sweep: async () => {
       await sweepEphemeral({ database, runtime });
       await sweepConsumed({ database, runtime });

@@ -7,6 +7,7 @@ const tenants = Array.from({ length: 20 }, () => newId(systemRuntime, 'ten'));
 const jobsOf = (sealTenant: (tenantId: TenantId) => Promise<number>) => ({
   unsealedTenants: async () => tenants,
   sealTenant,
+  moveKeys: async () => {},
   sweep: async () => {},
 });
 

@@ -6,6 +6,8 @@ export interface WorkerJobs {
   unsealedTenants(): Promise<readonly TenantId[]>;
   /** Seals what a tenant has to seal and answers how many events that were. Bears to run twice at once. */
   sealTenant(tenantId: TenantId): Promise<number>;
+  /** Moves on the signing keys whose time has come. Bears to run twice at once. */
+  moveKeys(): Promise<unknown>;
   /** Deletes what has expired. */
   sweep(): Promise<unknown>;
 }

@@ -36,7 +36,13 @@ async function run(
   const worker = await runWorker({
     databaseUrl: db.url,
     secrets: deriveDatabaseSecrets(testKek),
-    jobs: { unsealedTenants: async () => [], sealTenant: async () => 0, sweep: async () => {}, ...jobs },
+    jobs: {
+      unsealedTenants: async () => [],
+      sealTenant: async () => 0,
+      moveKeys: async () => {},
+      sweep: async () => {},
+      ...jobs,
+    },
     runtime,
     log: { warn: () => {} },
     queueName,

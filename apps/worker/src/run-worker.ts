@@ -26,6 +26,8 @@ export interface RunningWorker {
 
 /** What has expired is refused anyway; the sweep only gives back its room. */
 const sweepEveryMs = 60_000;
+/** A key that is moved on late signs or stays a little longer; the stages of its life last many minutes. */
+const moveKeysEveryMs = 10_000;
 
 /** Runs the jobs of an installation, in a process of its own or within another. Any number of workers may run. */
 export async function runWorker(deps: WorkerDeps): Promise<RunningWorker> {
@@ -39,6 +41,7 @@ export async function runWorker(deps: WorkerDeps): Promise<RunningWorker> {
   try {
     await queue.repeat('seal-audit', sealEveryMs);
     await queue.repeat('sweep', sweepEveryMs);
+    await queue.repeat('move-keys', moveKeysEveryMs);
   } catch (error) {
     await queue.close();
     throw error;
@@ -62,6 +65,8 @@ function work(queue: JobQueue, jobs: WorkerJobs, rounds: SealingRounds): void {
   queue.work(async ({ name, ids }) => {
     if (name === 'sweep') {
       await jobs.sweep();
+    } else if (name === 'move-keys') {
+      await jobs.moveKeys();
     } else if (name === 'seal-audit' && isId('ten', ids.tenantId)) {
       await jobs.sealTenant(ids.tenantId);
     } else if (name === 'seal-audit') {

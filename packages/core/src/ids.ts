@@ -25,6 +25,7 @@ export const idKinds = {
   ctr: 'delegation contract',
   srv: 'MCP server',
   tok: 'token',
+  rot: 'key rotation',
 } as const;
 
 export type IdKind = keyof typeof idKinds;
@@ -43,6 +44,7 @@ export type RequestId = Id<'req'>;
 export type EventId = Id<'evt'>;
 export type DecisionId = Id<'dec'>;
 export type KeyId = Id<'key'>;
+export type RotationId = Id<'rot'>;
 export type SubscriberId = Id<'sub'>;
 export type PolicyVersionId = Id<'pol'>;
 /** The `jti` of a token. */

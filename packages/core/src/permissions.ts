@@ -9,6 +9,7 @@ export const permissions = {
   'tenants:list': 'see every tenant of the installation (platform)',
   'tenants:resolve': 'map a slug to its tenant (platform, gateways)',
   'tenants:read': 'see the own tenant',
+  'keys:rotate': 'rotate the signing keys of the tenant, and end those that are compromised',
   'invites:manage': 'create, list and revoke invites',
   'machines:read': 'see hosts and agents',
   'machines:manage': 'quarantine and remove hosts, register agents',
@@ -38,7 +39,7 @@ const tenantWide = (Object.keys(permissions) as Permission[]).filter((p) => !pla
 
 const byRole: Record<TenantRole, readonly Permission[]> = {
   owner: tenantWide,
-  admin: tenantWide.filter((p) => p !== 'policy:publish'),
+  admin: tenantWide.filter((p) => p !== 'policy:publish' && p !== 'keys:rotate'),
   auditor: [
     'tenants:read',
     'machines:read',

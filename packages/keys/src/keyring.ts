@@ -1,10 +1,11 @@
-import { notFound, Refusal } from '@mono-auth/core/errors';
+import { Refusal } from '@mono-auth/core/errors';
 import { newId, type TenantId } from '@mono-auth/core/ids';
 import { nowSeconds, type Runtime } from '@mono-auth/core/runtime';
 import type { Database, TenantTx } from '@mono-auth/database';
 import type { JWK } from 'jose';
-import { LRUCache } from 'lru-cache';
 import { signJwt } from './jwt.ts';
+import { type KeyLife, openKeyLife } from './key-life.ts';
+import type { KeyLifePolicy } from './key-life-policy.ts';
 import {
   defaultAlgOf,
   generateKey,
@@ -15,22 +16,24 @@ import {
   type Signer,
   type StoredPurpose,
 } from './key-pair.ts';
+import { cacheOf, type KeyOwner, openKeyReader } from './key-reader.ts';
 import type { Kms } from './kms.ts';
-import { activeKey, activePowers, insertKey, type StoredKey, verifyingKeys } from './store.ts';
+import { activePowers, insertKey, raiseKeyVersion, type StoredKey } from './store.ts';
 
-/**
- * Whose keys: a tenant, or the open transaction of one. Inside a transaction hand in the transaction: transactions do
- * not nest, and keys that it has made are visible to nobody else yet.
- */
-export type KeyOwner = TenantId | TenantTx;
-
-export interface Keyring {
+export interface Keyring extends KeyLife {
   /** Makes the keys of every purpose that the tenant does not have yet. */
   provision(tx: TenantTx): Promise<void>;
-  /** @throws Refusal `not_found` when the tenant was not provisioned with such a key. */
-  signer(owner: KeyOwner, purpose: KeyPurpose, alg?: KeyAlg): Promise<Signer>;
-  /** The keys that verify, newest first, with `kid`, `alg` and `use`. */
-  publicKeys(owner: KeyOwner, purpose: KeyPurpose): Promise<readonly JWK[]>;
+  /**
+   * The key that signs now. One that is rotated is compared with the database in this very call, so that no process signs
+   * with a key that has ended; a transaction that has read the tenant's key version hands it in and saves the statement.
+   * @throws Refusal `not_found` when the tenant was not provisioned with such a key.
+   */
+  signer(owner: KeyOwner, purpose: KeyPurpose, alg?: KeyAlg, keyVersion?: number): Promise<Signer>;
+  /**
+   * The keys to verify with, newest first, with `kid`, `alg` and `use`. Token keys may be a second old, as the feed ends
+   * what they signed; with a `kid` that is not among them they are read again. Those of invites are as the database has them.
+   */
+  publicKeys(owner: KeyOwner, purpose: KeyPurpose, kid?: string): Promise<readonly JWK[]>;
   /** The tenant's JWK Set (RFC 7517 §5): token keys and no others. */
   jwks(owner: KeyOwner): Promise<{ keys: JWK[] }>;
   /** The platform root's word that this is the tenant's feed key. Not inside a transaction: it reads two tenants. */
@@ -49,6 +52,8 @@ export interface KeyringDeps {
   rootTenant(): Promise<TenantId>;
   /** Signers held in process. */
   readonly signersMax?: number;
+  /** How long the stages of a planned rotation last. */
+  readonly keyLife?: KeyLifePolicy | undefined;
 }
 
 /** `typ` of key certificates. */
@@ -58,11 +63,13 @@ const keyCertificateType = 'mono-key-cert+jwt';
 const signersMaxDefault = 2_000;
 /** Lists of public keys and certificates held in process, one of each for every tenant and purpose in use. */
 const publicMax = 4_000;
-/** How long another process may go on with a key that was rotated here; overlap of rotation is far longer. */
-const freshMs = 60_000;
 
 export function openKeyring(deps: KeyringDeps): Keyring {
-  const { signerOf, publicKeysOf } = openKeyReader(deps);
+  const { signerOf, publicKeysOf, compareAgain } = openKeyReader({
+    ...{ database: deps.database, runtime: deps.runtime, publicMax },
+    signersMax: deps.signersMax ?? signersMaxDefault,
+    unwrap: (tenantId, key) => unwrapSigner(deps.kms, tenantId, key),
+  });
   const certificates = cacheOf<{ readonly feedKid: string; readonly jwt: string }>(deps.runtime, publicMax);
 
   async function rootSigner(): Promise<Signer> {
@@ -74,7 +81,7 @@ export function openKeyring(deps: KeyringDeps): Keyring {
     }
     const key = await makeKey(deps, owner, 'root', 'ES256');
     // Two processes may get here at once: one insert wins and both read that key.
-    await deps.database.forTenant(owner, (tx) => insertKey(tx, key, deps.runtime.nowMs()));
+    await deps.database.forTenant(owner, (tx) => insertKey(tx, key, signingFrom(deps.runtime)));
     return signerOf(owner, 'root', 'ES256');
   }
 
@@ -85,9 +92,10 @@ export function openKeyring(deps: KeyringDeps): Keyring {
         ({ purpose, alg }) => !there.some((power) => power.purpose === purpose && power.alg === alg),
       );
       const made = await Promise.all(missing.map(({ purpose, alg }) => makeKey(deps, tx.tenantId, purpose, alg)));
-      for (const key of made) await insertKey(tx, key, deps.runtime.nowMs());
+      for (const key of made) await insertKey(tx, key, signingFrom(deps.runtime));
+      if (made.length > 0) await raiseKeyVersion(tx);
     },
-    signer: (owner, purpose, alg = defaultAlgOf(purpose)) => signerOf(owner, purpose, alg),
+    signer: (owner, purpose, alg = defaultAlgOf(purpose), keyVersion) => signerOf(owner, purpose, alg, keyVersion),
     publicKeys: publicKeysOf,
     jwks: async (owner) => ({ keys: [...(await publicKeysOf(owner, 'token'))] }),
     async certificate(tenantId, purpose) {
@@ -105,55 +113,18 @@ export function openKeyring(deps: KeyringDeps): Keyring {
       return jwt;
     },
     rootJwk: async () => (await rootSigner()).publicJwk,
+    ...openKeyLife({
+      ...{ database: deps.database, runtime: deps.runtime, policy: deps.keyLife },
+      makeKey: (tenantId, purpose, alg) => makeKey(deps, tenantId, purpose, alg),
+      onChange: compareAgain,
+    }),
   };
 }
 
-type Cache<V extends object> = LRUCache<string, V>;
-
-function cacheOf<V extends object>(runtime: Runtime, max: number): Cache<V> {
-  // lru-cache takes an entry that was stored at time 0 for one without an end.
-  return new LRUCache({ max, ttl: freshMs, ttlResolution: 0, perf: { now: () => runtime.monotonicMs() + 1 } });
-}
-
-/** Reads keys through bounded caches. */
-function openKeyReader({ database, runtime, kms, ...limits }: KeyringDeps) {
-  const signers = cacheOf<Signer>(runtime, limits.signersMax ?? signersMaxDefault);
-  const publics = cacheOf<{ readonly keys: readonly JWK[] }>(runtime, publicMax);
-
-  /** A key read inside a transaction is kept only once that transaction has committed: it may have made the key. */
-  async function cached<V extends object>(
-    cache: Cache<V>,
-    owner: KeyOwner,
-    name: string,
-    read: (tx: TenantTx) => Promise<V>,
-  ): Promise<V> {
-    const key = `${typeof owner === 'string' ? owner : owner.tenantId}|${name}`;
-    const known = cache.get(key);
-    if (known) return known;
-    if (typeof owner === 'string') {
-      const value = await database.forTenant(owner, read);
-      cache.set(key, value);
-      return value;
-    }
-    const value = await read(owner);
-    owner.afterCommit(() => {
-      cache.set(key, value);
-    });
-    return value;
-  }
-
-  return {
-    signerOf: (owner: KeyOwner, purpose: StoredPurpose, alg: KeyAlg): Promise<Signer> =>
-      cached(signers, owner, `${purpose}|${alg}`, async (tx) => {
-        const key = await activeKey(tx, purpose, alg);
-        if (!key) throw notFound('signing key');
-        return unwrapSigner(kms, tx.tenantId, key);
-      }),
-    publicKeysOf: async (owner: KeyOwner, purpose: StoredPurpose): Promise<readonly JWK[]> => {
-      const held = await cached(publics, owner, purpose, async (tx) => ({ keys: await verifyingKeys(tx, purpose) }));
-      return held.keys;
-    },
-  };
+/** A key that signs from now on. */
+function signingFrom(runtime: Runtime) {
+  const nowMs = runtime.nowMs();
+  return { state: 'active', createdAtMs: nowMs, activeAtMs: nowMs } as const;
 }
 
 async function makeKey(

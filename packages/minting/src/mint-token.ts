@@ -62,7 +62,8 @@ export function openMinter(deps: MinterDeps): Minter {
       const ground = { fs, tenantId: tenant.id, epoch: tenant.epoch, issuer: issuerOf(deps.baseUrl, tenant.slug) };
       const jti = newId(call.runtime, 'tok');
       const claims = deriveClaims(ground, request, jti, nowSeconds(call.runtime));
-      const token = await signJwt(await deps.keys.signer(tx, 'token'), accessTokenType, claims);
+      const signer = await deps.keys.signer(tx, 'token', undefined, tenant.keyVersion);
+      const token = await signJwt(signer, accessTokenType, claims);
       await recordMinted(tx, call, jti, claims, request);
       return { token, claims };
     },

@@ -62,7 +62,7 @@ beforeAll(async () => {
       const tenant = { id: tenantId, slug, issuer: issuerOf(slug), displayName: slug, createdAtMs: 0 };
       // Twice: a step that was interrupted is repeated.
       for (const status of ['provisioning', 'active'] as const) {
-        await step.prepare?.(tx, { ...tenant, status, epoch: 1, incarnation: 1 });
+        await step.prepare?.(tx, { ...tenant, status, epoch: 1, incarnation: 1, keyVersion: 1 });
       }
     });
   }

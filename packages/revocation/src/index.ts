@@ -1,3 +1,4 @@
+export { tenantEnding } from './end-tenant.ts';
 export type { Casualty, Receipt, Revocation, RevocationParticipant, RevocationTarget } from './revocation.ts';
 export { type RevocationDeps, type RevokeInput, revoke } from './revoke-target.ts';
 export { revocationService } from './service.ts';

@@ -5,7 +5,7 @@ import type { Call } from '@mono-auth/core/principal';
 import { checkRepetition, keyedRequest } from '@mono-auth/core/request-digest';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database, TenantTx } from '@mono-auth/database';
-import type { Feed } from '@mono-auth/feed';
+import type { Feed, NewEntry } from '@mono-auth/feed';
 import {
   type Casualty,
   feedTarget,
@@ -37,6 +37,8 @@ export interface RevokeInput {
   readonly signal?: AbortSignal | undefined;
 }
 
+type RevokeOrder = Pick<RevokeInput, 'target' | 'reason' | 'idempotencyKey'>;
+
 /** Longest wait for the receipt: below the longest deadline of a unary call. */
 const waitMsMax = 25_000;
 
@@ -55,11 +57,21 @@ export async function revoke(
     throw new Refusal('invalid_request', `wait_ms: 0 to ${waitMsMax}`);
   }
   const { tenantId } = call.caller;
-  const revocation = await deps.database.forTenant(tenantId, (tx) => revokeOnce(deps, tx, call, input));
+  const revocation = await deps.database.forTenant(tenantId, (tx) => revokeWithin(deps, tx, call, input));
   return { revocation, receipt: await waitForReceipt(deps, tenantId, revocation, input) };
 }
 
-async function revokeOnce(deps: RevocationDeps, tx: TenantTx, call: Call, input: RevokeInput): Promise<Revocation> {
+/**
+ * The same as a part of a larger change, in its transaction. `alongside` are entries of that change: who has applied the
+ * revocation has applied them too. It holds the feed's head, so it comes last.
+ */
+export async function revokeWithin(
+  deps: RevocationDeps,
+  tx: TenantTx,
+  call: Call,
+  input: RevokeOrder,
+  alongside: readonly NewEntry[] = [],
+): Promise<Revocation> {
   const { target, reason } = input;
   const asked = { kind: target.kind, id: target.kind === 'tenant' ? '' : target.id, reason };
   const request = keyedRequest(input.idempotencyKey, asked);
@@ -80,6 +92,7 @@ async function revokeOnce(deps: RevocationDeps, tx: TenantTx, call: Call, input:
   // The epoch before the feed: whoever holds the head's row asks for no other lock.
   const epoch = target.kind === 'tenant' ? await deps.advanceEpoch(tx) : undefined;
   const feedSeq = await deps.feed.append(tx, [
+    ...alongside,
     { kind: 'revocation', payload },
     ...(epoch === undefined ? [] : [{ kind: 'epoch', payload: { v: 1, epoch } } as const]),
   ]);

@@ -3,16 +3,12 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import { notFound, Refusal } from '@mono-auth/core/errors';
 import { parseId } from '@mono-auth/core/ids';
 import { pageItemsDefault } from '@mono-auth/core/limits';
-import type { receipt } from '@mono-auth/feed-engine';
-import {
-  EnforcementState,
-  type RevocationService,
-  type Target,
-} from '@mono-auth/proto/monoauth/revocation/v1/revocation';
+import type { RevocationService, Target } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
 import { callOf } from '@mono-auth/transport';
-import type { Casualty, Receipt, Revocation, RevocationTarget } from './revocation.ts';
+import type { Casualty, Revocation, RevocationTarget } from './revocation.ts';
 import { previewRevocation, type RevocationDeps, revoke } from './revoke-target.ts';
 import { findRevocation, listRevocations } from './store.ts';
+import { toReceipt } from './to-proto.ts';
 import { readReceipt } from './wait-for-receipt.ts';
 
 export function revocationService(deps: RevocationDeps): ServiceImpl<typeof RevocationService> {
@@ -113,28 +109,5 @@ function toRevocation({ id, target, reason, feedSeq, createdAtMs, createdBy, cas
     createdAt: timestampFromMs(createdAtMs),
     createdBy,
     casualties: casualties.map(toCasualties),
-  };
-}
-
-const states = {
-  applied: EnforcementState.APPLIED,
-  fenced: EnforcementState.FENCED,
-  waiting: EnforcementState.WAITING,
-} as const;
-
-function toPoint(point: receipt.EnforcementPoint) {
-  const { subscriber: subscriberId, name, state } = point;
-  const at = state === 'waiting' ? {} : { at: timestampFromMs(point.atMs) };
-  return { subscriberId, name, state: states[state], ...at };
-}
-
-function toReceipt({ revocationId, feedSeq, enforced, of, points, jwksOnlyUntilMs }: Receipt) {
-  return {
-    revocationId,
-    feedSeq: BigInt(feedSeq),
-    enforced,
-    registered: of,
-    points: points.map(toPoint),
-    jwksOnlyUntil: timestampFromMs(jwksOnlyUntilMs),
   };
 }

@@ -1,4 +1,6 @@
-export { baseUrlFault, isLoopback } from './base-url.ts';
+import * as baseUrls from './base-url.ts';
+import * as signingKeys from './move-keys.ts';
+
 export { createTenantDirectory, type TenantDirectory } from './directory.ts';
 export {
   type ProvisionCall,
@@ -9,6 +11,8 @@ export {
   provisionTenant,
 } from './provision-tenant.ts';
 export { advanceEpoch, readTenant } from './read-tenant.ts';
+export type { RotationDeps } from './rotate-signing-key.ts';
 export { tenantService } from './service.ts';
 export { insertMember as addMember, selectMemberRole as memberRole } from './store.ts';
 export { systemCaller, type Tenant, type TenantRecord, type TenantStatus } from './tenant.ts';
+export { baseUrls, signingKeys };

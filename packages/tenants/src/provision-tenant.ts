@@ -124,6 +124,7 @@ async function claim(
     status: 'provisioning',
     epoch: 1,
     incarnation: 1,
+    keyVersion: 1,
     createdAtMs: call.runtime.nowMs(),
   };
   const record = await deps.database.forPlatform('provision a tenant', async (tx) => {

@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { notFound } from '@mono-auth/core/errors';
@@ -6,14 +6,18 @@ import { parseId } from '@mono-auth/core/ids';
 import { pageItemsDefault } from '@mono-auth/core/limits';
 import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf, parseSlug } from '@mono-auth/core/tenant-slug';
+import type { KeyAlg } from '@mono-auth/keys';
+import type { ReceiptSchema } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
 import {
   TenantSchema,
   type TenantService,
   TenantStatus as WireStatus,
 } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { callOf } from '@mono-auth/transport';
+import { keyToProto, modeOf, purposeOf, rotationToProto } from './key-to-proto.ts';
 import { type ProvisionDeps, provisionTenant } from './provision-tenant.ts';
 import { readTenant } from './read-tenant.ts';
+import { type RotationDeps, rotateSigningKey } from './rotate-signing-key.ts';
 import { selectTenants } from './store.ts';
 import type { TenantRecord, TenantStatus } from './tenant.ts';
 
@@ -23,7 +27,12 @@ const wireStatus: Record<TenantStatus, WireStatus> = {
   suspended: WireStatus.SUSPENDED,
 };
 
-export function tenantService(deps: ProvisionDeps & { runtime: Runtime }) {
+export interface TenantServiceDeps extends ProvisionDeps {
+  readonly runtime: Runtime;
+  readonly rotation: RotationDeps<MessageInitShape<typeof ReceiptSchema>>;
+}
+
+export function tenantService(deps: TenantServiceDeps) {
   const toProto = (tenant: TenantRecord) =>
     create(TenantSchema, {
       id: tenant.id,
@@ -36,6 +45,7 @@ export function tenantService(deps: ProvisionDeps & { runtime: Runtime }) {
     });
 
   return {
+    ...keyMethods(deps),
     async resolve(request) {
       const tenant = await deps.directory.bySlug(parseSlug(request.slug, 'slug'));
       if (!tenant) throw notFound('tenant');
@@ -65,4 +75,30 @@ export function tenantService(deps: ProvisionDeps & { runtime: Runtime }) {
       return { tenants: tenants.map(toProto), nextPageToken: tenants.length === size ? (last ?? '') : '' };
     },
   } satisfies ServiceImpl<typeof TenantService>;
+}
+
+function keyMethods({ runtime, rotation: deps }: TenantServiceDeps) {
+  return {
+    async rotateSigningKey(request, context) {
+      const call = callOf(runtime, context);
+      const rotation = await rotateSigningKey(deps, call, {
+        purpose: purposeOf(request.purpose),
+        alg: (request.alg as KeyAlg | '') || undefined,
+        mode: modeOf(request.mode),
+        reason: request.reason,
+        idempotencyKey: request.idempotencyKey || undefined,
+      });
+      const { revocationId } = rotation;
+      const wait = { waitMs: request.waitMs, signal: context.signal };
+      const receipt = revocationId && (await deps.ending.receipt(call.caller.tenantId, revocationId, wait));
+      return { rotation: rotationToProto(rotation), ...(receipt && { receipt }) };
+    },
+    async listSigningKeys(request, context) {
+      const { caller } = callOf(runtime, context);
+      const before = request.pageToken ? parseId('key', request.pageToken, 'page_token') : undefined;
+      const limit = request.pageSize || pageItemsDefault;
+      const keys = await deps.database.forTenant(caller.tenantId, (tx) => deps.keys.list(tx, { before, limit }));
+      return { keys: keys.map(keyToProto), nextPageToken: keys.length < limit ? '' : (keys.at(-1)?.kid ?? '') };
+    },
+  } satisfies Partial<ServiceImpl<typeof TenantService>>;
 }

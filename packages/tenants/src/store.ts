@@ -1,6 +1,8 @@
 import { idFromUuid, type TenantId, type UserId, uuidOf } from '@mono-auth/core/ids';
-import type { TenantRole } from '@mono-auth/core/principal';
-import type { PlatformTx, TenantTx } from '@mono-auth/database';
+import type { Principal, TenantRole } from '@mono-auth/core/principal';
+import { Json, type PlatformTx, type TenantTx } from '@mono-auth/database';
+import type { KeyAlg, KeyChange, RotatedPurpose } from '@mono-auth/keys';
+import type { KeyRotation, RotationMode } from './rotate-signing-key.ts';
 import type { TenantRecord, TenantStatus } from './tenant.ts';
 
 interface TenantRow {
@@ -10,6 +12,7 @@ interface TenantRow {
   status: TenantStatus;
   epoch: string;
   incarnation: string;
+  key_version: string;
   created_at: Date;
 }
 
@@ -21,19 +24,20 @@ function tenantOf(row: TenantRow): TenantRecord {
     status: row.status,
     epoch: Number(row.epoch),
     incarnation: Number(row.incarnation),
+    keyVersion: Number(row.key_version),
     createdAtMs: row.created_at.getTime(),
   };
 }
 
 export async function selectTenantBySlug(tx: PlatformTx, slug: string): Promise<TenantRecord | undefined> {
   const rows = await tx.sql<TenantRow>`
-    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants where slug = ${slug}`;
+    select id, slug, display_name, status, epoch, incarnation, key_version, created_at from mono.tenants where slug = ${slug}`;
   return rows[0] && tenantOf(rows[0]);
 }
 
 export async function selectTenantById(tx: PlatformTx, id: TenantId): Promise<TenantRecord | undefined> {
   const rows = await tx.sql<TenantRow>`
-    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants where id = ${uuidOf(id)}`;
+    select id, slug, display_name, status, epoch, incarnation, key_version, created_at from mono.tenants where id = ${uuidOf(id)}`;
   return rows[0] && tenantOf(rows[0]);
 }
 
@@ -44,7 +48,7 @@ export async function selectTenants(
   limit: number,
 ): Promise<TenantRecord[]> {
   const rows = await tx.sql<TenantRow>`
-    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants
+    select id, slug, display_name, status, epoch, incarnation, key_version, created_at from mono.tenants
     where ${after ? uuidOf(after) : null}::uuid is null or id < ${after ? uuidOf(after) : null}::uuid
     order by id desc limit ${limit}`;
   return rows.map(tenantOf);
@@ -61,13 +65,13 @@ export async function insertTenant(
     values (${uuidOf(tenant.id)}, ${tenant.slug}, ${tenant.displayName}, ${tenant.status}, ${tenant.epoch},
       ${tenant.incarnation}, ${idempotencyKey}, ${new Date(tenant.createdAtMs)})
     on conflict do nothing
-    returning id, slug, display_name, status, epoch, incarnation, created_at`;
+    returning id, slug, display_name, status, epoch, incarnation, key_version, created_at`;
   return rows[0] && tenantOf(rows[0]);
 }
 
 export async function selectTenantByIdempotencyKey(tx: PlatformTx, key: string): Promise<TenantRecord | undefined> {
   const rows = await tx.sql<TenantRow>`
-    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants
+    select id, slug, display_name, status, epoch, incarnation, key_version, created_at from mono.tenants
     where idempotency_key = ${key}`;
   return rows[0] && tenantOf(rows[0]);
 }
@@ -93,7 +97,7 @@ export async function updateTenantStatus(tx: PlatformTx, id: TenantId, status: T
 /** The tenant of this transaction; row level security lets it see no other. */
 export async function selectOwnTenant(tx: TenantTx): Promise<TenantRecord | undefined> {
   const rows = await tx.sql<TenantRow>`
-    select id, slug, display_name, status, epoch, incarnation, created_at from mono.tenants
+    select id, slug, display_name, status, epoch, incarnation, key_version, created_at from mono.tenants
     where id = ${uuidOf(tx.tenantId)}`;
   return rows[0] && tenantOf(rows[0]);
 }
@@ -115,4 +119,41 @@ export async function insertMember(tx: TenantTx, userId: UserId, role: TenantRol
     insert into mono.members (tenant_id, user_id, role, created_at)
     values (${uuidOf(tx.tenantId)}, ${uuidOf(userId)}, ${role}, ${new Date(nowMs)})
     on conflict (tenant_id, user_id) do nothing`;
+}
+
+interface RotationRow {
+  id: string;
+  purpose: RotatedPurpose;
+  alg: KeyAlg | '';
+  mode: RotationMode;
+  reason: string;
+  keys: KeyChange[];
+  revocation_id: string | null;
+  created_by: Principal;
+  created_at: Date;
+}
+
+export async function selectRotationByIdempotencyKey(tx: TenantTx, key: string): Promise<KeyRotation | undefined> {
+  const [row] = await tx.sql<RotationRow>`
+    select id, purpose, alg, mode, reason, keys, revocation_id, created_by, created_at from mono.key_rotations
+    where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
+  return (
+    row && {
+      ...{ id: idFromUuid('rot', row.id), purpose: row.purpose, alg: row.alg || undefined, mode: row.mode },
+      ...{ reason: row.reason, keys: row.keys, createdBy: row.created_by, createdAtMs: row.created_at.getTime() },
+      revocationId: row.revocation_id ? idFromUuid('rev', row.revocation_id) : undefined,
+    }
+  );
+}
+
+export async function insertRotation(
+  tx: TenantTx,
+  { id, purpose, alg, mode, reason, keys, revocationId, createdBy, createdAtMs }: KeyRotation,
+  idempotencyKey: string | undefined,
+): Promise<void> {
+  await tx.sql`
+    insert into mono.key_rotations (tenant_id, id, purpose, alg, mode, reason, keys, revocation_id, created_by, created_at,
+      idempotency_key)
+    values (${uuidOf(tx.tenantId)}, ${uuidOf(id)}, ${purpose}, ${alg ?? ''}, ${mode}, ${reason}, ${new Json(keys)},
+      ${revocationId ? uuidOf(revocationId) : null}, ${createdBy}, ${new Date(createdAtMs)}, ${idempotencyKey})`;
 }

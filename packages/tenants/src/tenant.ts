@@ -14,6 +14,8 @@ export interface TenantRecord {
   readonly epoch: number;
   /** Raised when the database was rolled back; heads, checkpoints and join states carry it. */
   readonly incarnation: number;
+  /** Another one whenever a signing key of the tenant has changed. */
+  readonly keyVersion: number;
   readonly createdAtMs: number;
 }
 

@@ -19,7 +19,8 @@ export async function verifyAccessToken(
   token: string,
   tx?: TenantTx,
 ): Promise<VerifiedClaims> {
-  const claims = await verifyJwt<unknown>(token, await deps.keys.publicKeys(tx ?? tenant.id, 'token'), {
+  const keys = await deps.keys.publicKeys(tx ?? tenant.id, 'token', kidOf(token));
+  const claims = await verifyJwt<unknown>(token, keys, {
     typ: accessTokenType,
     issuer: issuerOf(deps.baseUrl, tenant.slug),
     nowMs: deps.runtime.nowMs(),
@@ -30,9 +31,17 @@ export async function verifyAccessToken(
   // RFC 9449 §7.2: a bound token without the proof of its key is stolen until shown otherwise.
   if (claims.cnf) throw new Refusal('not_authenticated', 'token refused: it is bound to a key that was not proven');
   const state = await (tx ? deps.feed.stateIn(tx) : deps.feed.state(tenant.id));
-  const { kid } = decodeProtectedHeader(token);
-  if (state.isRevoked({ ...claims, kid }).revoked) {
+  if (state.isRevoked({ ...claims, kid: kidOf(token) }).revoked) {
     throw new Refusal('not_authenticated', 'token refused: it has been revoked');
   }
   return claims;
+}
+
+/** The key that the token names; undefined when its header cannot be read, which is for \`verifyJwt\` to refuse. */
+function kidOf(token: string): string | undefined {
+  try {
+    return decodeProtectedHeader(token).kid;
+  } catch {
+    return undefined;
+  }
 }

@@ -60,6 +60,17 @@ const tenants: Readonly<Record<string, IsolationRow>> = {
   },
   'monoauth.tenants.v1.TenantService/GetTenant': { own: () => ({}), shows: true },
   'monoauth.tenants.v1.TenantService/ListTenants': { own: () => ({}) },
+  'monoauth.tenants.v1.TenantService/RotateSigningKey': {
+    own: () => ({ purpose: 'KEY_PURPOSE_INVITE', mode: 'ROTATION_MODE_PLANNED', reason: 'a good habit' }),
+    shows: true,
+    silent: () => [
+      {
+        ...{ purpose: 'KEY_PURPOSE_INVITE', mode: 'ROTATION_MODE_PLANNED', reason: 'a good habit' },
+        idempotencyKey: sharedKey,
+      },
+    ],
+  },
+  'monoauth.tenants.v1.TenantService/ListSigningKeys': { own: () => ({}), shows: true, silent: pageAfter('key') },
 };
 
 const machines: Readonly<Record<string, IsolationRow>> = {

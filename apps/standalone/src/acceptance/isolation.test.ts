@@ -77,6 +77,7 @@ async function neverWere(): Promise<Handles> {
     token: newId(systemRuntime, 'tok'),
     user: newId(systemRuntime, 'usr'),
     event: newId(systemRuntime, 'evt'),
+    key: newId(systemRuntime, 'key'),
     inviteToken: await token('mono-invite+jwt'),
     joinState: await token('mono-join+jwt'),
     accessToken: await token('at+jwt'),

@@ -6,6 +6,7 @@ import { ClientKind, ClientService } from '@mono-auth/proto/monoauth/clients/v1/
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
+import { KeyPurpose, RotationMode, TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { decodeJwt } from 'jose';
 import { type Person, rpcClient } from '../tour/person.ts';
 import { enrolPlainly, type PlainHost } from './enrol-plainly.ts';
@@ -39,6 +40,8 @@ export interface Handles {
   readonly token: string;
   readonly user: string;
   readonly event: string;
+  /** One of its signing keys. */
+  readonly key: string;
   /** Of an invite that nobody has redeemed. */
   readonly inviteToken: string;
   readonly joinState: string;
@@ -72,6 +75,9 @@ export async function openTenantScene(installation: Installation, slug: string):
     reason: 'seen in a log',
     idempotencyKey: sharedKey,
   });
+  const { rotation } = await rpcClient(issuer, TenantService, ownerToken).rotateSigningKey({
+    ...{ purpose: KeyPurpose.INVITE, mode: RotationMode.PLANNED, reason: 'a good habit', idempotencyKey: sharedKey },
+  });
   await installation.controlPlane.jobs.sealTenant(tenantId);
   const { events } = await rpcClient(issuer, AuditService, ownerToken).listEvents({ type: 'host.enrolled' });
   const { sub = '', sid, jti = '' } = decodeJwt<{ sid: string }>(ownerToken);
@@ -86,6 +92,7 @@ export async function openTenantScene(installation: Installation, slug: string):
     token: jti,
     user: sub.slice('user:'.length),
     event: events[0]?.event?.id ?? '',
+    key: rotation?.keys[0]?.newKid ?? '',
     inviteToken: open.token,
     joinState: host.joinState,
     accessToken: ownerToken,

@@ -47,6 +47,17 @@ const rows: readonly Row[] = [
     others: () => [{ slug: 'twice' }, { displayName: 'Twice' }, { ownerEmail: 'somebody@example.test' }],
   },
   {
+    method: 'monoauth.tenants.v1.TenantService/RotateSigningKey',
+    ...{ made: 'rotation', table: 'key_rotations' },
+    request: () => ({ purpose: 'KEY_PURPOSE_INVITE', mode: 'ROTATION_MODE_PLANNED', reason: 'once' }),
+    others: () => [
+      { reason: 'twice' },
+      { alg: 'ES256' },
+      { purpose: 'KEY_PURPOSE_TOKEN' },
+      { mode: 'ROTATION_MODE_COMPROMISED' },
+    ],
+  },
+  {
     method: 'monoauth.clients.v1.ClientService/CreateClient',
     ...{ made: 'client', table: 'clients' },
     request: async () => ({

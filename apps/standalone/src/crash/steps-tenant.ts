@@ -183,6 +183,38 @@ const publishDraft = step<number>(
   { shots: 1 },
 );
 
+/** Of the invites' keys: one rotation may follow the other at once, and what the old ones signed stays good. */
+const rotateKey = step<string>('monoauth.tenants.v1.TenantService/RotateSigningKey', async (scene, label) => {
+  const request = {
+    purpose: 'KEY_PURPOSE_INVITE',
+    mode: 'ROTATION_MODE_PLANNED',
+    reason: label,
+    idempotencyKey: label,
+  };
+  const send = async () => {
+    const { rotation } = await ask(scene, 'tenants.v1.TenantService/RotateSigningKey', request);
+    return only((rotation as { keys: { newKid: string }[] }).keys, 'the key of the rotation').newKid;
+  };
+  return {
+    send,
+    repeat: send,
+    async hold(kid, first) {
+      hold(first === undefined || first === kid, 'the key that was answered is the key');
+      const keys = await list(scene, 'tenants.v1.TenantService/ListSigningKeys', 'keys');
+      only(
+        keys.filter((key) => key.kid === kid),
+        kid,
+      );
+      only(
+        keys.filter(({ purpose, state }) => purpose === 'KEY_PURPOSE_INVITE' && state === 'KEY_STATE_ACTIVE'),
+        'the key that signs invites',
+      );
+      await onlyEvent(scene, 'key.rotated', kid);
+      await onlyEvent(scene, 'key.promoted', kid);
+    },
+  };
+});
+
 const register = step<string>('monoauth.feed.v1.FeedService/Register', async (scene, name) => {
   const send = async () => {
     const { subscriberId } = await ask(scene, 'feed.v1.FeedService/Register', { name });
@@ -250,6 +282,7 @@ export const tenantSteps: readonly Step[] = [
   createClient,
   check,
   publishDraft,
+  rotateKey,
   register,
   acknowledge,
 ];

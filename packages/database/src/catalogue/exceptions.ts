@@ -55,6 +55,11 @@ export const platformTables: readonly PlatformTable[] = [
     reason: 'the worker asks which tenants have something to seal and learns nothing else',
   },
   {
+    table: 'mono.signing_keys',
+    privileges: ['SELECT (tenant_id)', 'SELECT (due_at)'],
+    reason: 'the worker asks which tenants have a key to move on and learns nothing of the key',
+  },
+  {
     table: 'mono.consumed',
     privileges: ['SELECT (tenant_id)', 'SELECT (kind)', 'SELECT (digest)', 'SELECT (expires_at)', 'DELETE'],
     reason: 'the sweep of what has expired; a row is a digest and a time',
@@ -121,6 +126,15 @@ export const listedPolicies: readonly ListedPolicy[] = [
     using: '(sealed_seq IS NULL)',
     check: null,
     reason: 'which tenants have something to seal; the column privileges show the tenant alone',
+  },
+  {
+    table: 'mono.signing_keys',
+    name: 'platform_due',
+    roles: 'mono_platform',
+    command: 'r',
+    using: '(due_at IS NOT NULL)',
+    check: null,
+    reason: 'which tenants have a key to move on; the column privileges show tenant and time alone',
   },
 ];
 

@@ -5,6 +5,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Receipt } from "../../revocation/v1/revocation_pb.js";
 
 /**
  * Describes the file monoauth/tenants/v1/tenants.proto.
@@ -250,6 +251,264 @@ export declare type ListTenantsResponse = Message<"monoauth.tenants.v1.ListTenan
 export declare const ListTenantsResponseSchema: GenMessage<ListTenantsResponse>;
 
 /**
+ * @generated from message monoauth.tenants.v1.RotateSigningKeyRequest
+ */
+export declare type RotateSigningKeyRequest = Message<"monoauth.tenants.v1.RotateSigningKeyRequest"> & {
+  /**
+   * @generated from field: monoauth.tenants.v1.KeyPurpose purpose = 1;
+   */
+  purpose: KeyPurpose;
+
+  /**
+   * ES256, RS256 or EdDSA; empty for every algorithm in which the tenant has a key of this purpose.
+   *
+   * @generated from field: string alg = 2;
+   */
+  alg: string;
+
+  /**
+   * @generated from field: monoauth.tenants.v1.RotationMode mode = 3;
+   */
+  mode: RotationMode;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Compromised: how long to wait until every subscriber enforces it; 0 answers at once with the receipt as it stands.
+   *
+   * @generated from field: int32 wait_ms = 5;
+   */
+  waitMs: number;
+
+  /**
+   * @generated from field: string idempotency_key = 6;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.RotateSigningKeyRequest.
+ * Use `create(RotateSigningKeyRequestSchema)` to create a new message.
+ */
+export declare const RotateSigningKeyRequestSchema: GenMessage<RotateSigningKeyRequest>;
+
+/**
+ * @generated from message monoauth.tenants.v1.RotateSigningKeyResponse
+ */
+export declare type RotateSigningKeyResponse = Message<"monoauth.tenants.v1.RotateSigningKeyResponse"> & {
+  /**
+   * @generated from field: monoauth.tenants.v1.KeyRotation rotation = 1;
+   */
+  rotation?: KeyRotation | undefined;
+
+  /**
+   * Compromised, purpose token: who enforces it by now. A verifier that only uses the JWKS may hold the old key for as
+   * long as it caches the set.
+   *
+   * @generated from field: monoauth.revocation.v1.Receipt receipt = 2;
+   */
+  receipt?: Receipt | undefined;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.RotateSigningKeyResponse.
+ * Use `create(RotateSigningKeyResponseSchema)` to create a new message.
+ */
+export declare const RotateSigningKeyResponseSchema: GenMessage<RotateSigningKeyResponse>;
+
+/**
+ * @generated from message monoauth.tenants.v1.KeyRotation
+ */
+export declare type KeyRotation = Message<"monoauth.tenants.v1.KeyRotation"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: monoauth.tenants.v1.KeyPurpose purpose = 2;
+   */
+  purpose: KeyPurpose;
+
+  /**
+   * @generated from field: monoauth.tenants.v1.RotationMode mode = 3;
+   */
+  mode: RotationMode;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: repeated monoauth.tenants.v1.RotatedKey keys = 5;
+   */
+  keys: RotatedKey[];
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 6;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string created_by = 7;
+   */
+  createdBy: string;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.KeyRotation.
+ * Use `create(KeyRotationSchema)` to create a new message.
+ */
+export declare const KeyRotationSchema: GenMessage<KeyRotation>;
+
+/**
+ * @generated from message monoauth.tenants.v1.RotatedKey
+ */
+export declare type RotatedKey = Message<"monoauth.tenants.v1.RotatedKey"> & {
+  /**
+   * @generated from field: string alg = 1;
+   */
+  alg: string;
+
+  /**
+   * @generated from field: string new_kid = 2;
+   */
+  newKid: string;
+
+  /**
+   * Planned: the key that signs until then. Compromised: every key of this purpose and algorithm that still verified.
+   *
+   * @generated from field: repeated string old_kids = 3;
+   */
+  oldKids: string[];
+
+  /**
+   * When the new key begins to sign: not before this.
+   *
+   * @generated from field: google.protobuf.Timestamp signs_at = 4;
+   */
+  signsAt?: Timestamp | undefined;
+
+  /**
+   * When the old ones no longer verify: planned, not before this.
+   *
+   * @generated from field: google.protobuf.Timestamp old_leaves_at = 5;
+   */
+  oldLeavesAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.RotatedKey.
+ * Use `create(RotatedKeySchema)` to create a new message.
+ */
+export declare const RotatedKeySchema: GenMessage<RotatedKey>;
+
+/**
+ * @generated from message monoauth.tenants.v1.ListSigningKeysRequest
+ */
+export declare type ListSigningKeysRequest = Message<"monoauth.tenants.v1.ListSigningKeysRequest"> & {
+  /**
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.ListSigningKeysRequest.
+ * Use `create(ListSigningKeysRequestSchema)` to create a new message.
+ */
+export declare const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest>;
+
+/**
+ * @generated from message monoauth.tenants.v1.ListSigningKeysResponse
+ */
+export declare type ListSigningKeysResponse = Message<"monoauth.tenants.v1.ListSigningKeysResponse"> & {
+  /**
+   * @generated from field: repeated monoauth.tenants.v1.SigningKey keys = 1;
+   */
+  keys: SigningKey[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.ListSigningKeysResponse.
+ * Use `create(ListSigningKeysResponseSchema)` to create a new message.
+ */
+export declare const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse>;
+
+/**
+ * @generated from message monoauth.tenants.v1.SigningKey
+ */
+export declare type SigningKey = Message<"monoauth.tenants.v1.SigningKey"> & {
+  /**
+   * @generated from field: string kid = 1;
+   */
+  kid: string;
+
+  /**
+   * @generated from field: monoauth.tenants.v1.KeyPurpose purpose = 2;
+   */
+  purpose: KeyPurpose;
+
+  /**
+   * @generated from field: string alg = 3;
+   */
+  alg: string;
+
+  /**
+   * @generated from field: monoauth.tenants.v1.KeyState state = 4;
+   */
+  state: KeyState;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 5;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * Absent while it has not signed.
+   *
+   * @generated from field: google.protobuf.Timestamp active_at = 6;
+   */
+  activeAt?: Timestamp | undefined;
+
+  /**
+   * When it is moved on by itself: a next key begins to sign, a retiring one leaves.
+   *
+   * @generated from field: google.protobuf.Timestamp due_at = 7;
+   */
+  dueAt?: Timestamp | undefined;
+
+  /**
+   * When it was retired or revoked.
+   *
+   * @generated from field: google.protobuf.Timestamp ended_at = 8;
+   */
+  endedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.SigningKey.
+ * Use `create(SigningKeySchema)` to create a new message.
+ */
+export declare const SigningKeySchema: GenMessage<SigningKey>;
+
+/**
  * @generated from enum monoauth.tenants.v1.TenantStatus
  */
 export enum TenantStatus {
@@ -280,6 +539,132 @@ export enum TenantStatus {
  * Describes the enum monoauth.tenants.v1.TenantStatus.
  */
 export declare const TenantStatusSchema: GenEnum<TenantStatus>;
+
+/**
+ * What a key may sign for.
+ *
+ * @generated from enum monoauth.tenants.v1.KeyPurpose
+ */
+export enum KeyPurpose {
+  /**
+   * @generated from enum value: KEY_PURPOSE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: KEY_PURPOSE_TOKEN = 1;
+   */
+  TOKEN = 1,
+
+  /**
+   * Heads of the feed and policy snapshots; certified by the platform root. Not rotated yet.
+   *
+   * @generated from enum value: KEY_PURPOSE_FEED = 2;
+   */
+  FEED = 2,
+
+  /**
+   * @generated from enum value: KEY_PURPOSE_INVITE = 3;
+   */
+  INVITE = 3,
+
+  /**
+   * Join states of hosts, which have no end of their own. Not rotated yet.
+   *
+   * @generated from enum value: KEY_PURPOSE_JOIN = 4;
+   */
+  JOIN = 4,
+
+  /**
+   * Checkpoints of the log; pinned by those who verify it. Not rotated yet.
+   *
+   * @generated from enum value: KEY_PURPOSE_LOG = 5;
+   */
+  LOG = 5,
+
+  /**
+   * The platform's alone: certifies feed keys.
+   *
+   * @generated from enum value: KEY_PURPOSE_ROOT = 6;
+   */
+  ROOT = 6,
+}
+
+/**
+ * Describes the enum monoauth.tenants.v1.KeyPurpose.
+ */
+export declare const KeyPurposeSchema: GenEnum<KeyPurpose>;
+
+/**
+ * @generated from enum monoauth.tenants.v1.KeyState
+ */
+export enum KeyState {
+  /**
+   * @generated from enum value: KEY_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Published; signs nothing yet.
+   *
+   * @generated from enum value: KEY_STATE_NEXT = 1;
+   */
+  NEXT = 1,
+
+  /**
+   * @generated from enum value: KEY_STATE_ACTIVE = 2;
+   */
+  ACTIVE = 2,
+
+  /**
+   * Verifies until what it signed has expired.
+   *
+   * @generated from enum value: KEY_STATE_RETIRING = 3;
+   */
+  RETIRING = 3,
+
+  /**
+   * @generated from enum value: KEY_STATE_RETIRED = 4;
+   */
+  RETIRED = 4,
+
+  /**
+   * Ended as compromised: nothing that it signed counts.
+   *
+   * @generated from enum value: KEY_STATE_REVOKED = 5;
+   */
+  REVOKED = 5,
+}
+
+/**
+ * Describes the enum monoauth.tenants.v1.KeyState.
+ */
+export declare const KeyStateSchema: GenEnum<KeyState>;
+
+/**
+ * @generated from enum monoauth.tenants.v1.RotationMode
+ */
+export enum RotationMode {
+  /**
+   * @generated from enum value: ROTATION_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ROTATION_MODE_PLANNED = 1;
+   */
+  PLANNED = 1,
+
+  /**
+   * @generated from enum value: ROTATION_MODE_COMPROMISED = 2;
+   */
+  COMPROMISED = 2,
+}
+
+/**
+ * Describes the enum monoauth.tenants.v1.RotationMode.
+ */
+export declare const RotationModeSchema: GenEnum<RotationMode>;
 
 /**
  * Tenants of the installation: made in one call, found by slug.
@@ -327,6 +712,29 @@ export declare const TenantService: GenService<{
     methodKind: "unary";
     input: typeof ListTenantsRequestSchema;
     output: typeof ListTenantsResponseSchema;
+  },
+  /**
+   * Gives the caller's tenant a new signing key. Planned: the next key is published first, signs once every verifier can
+   * know it, and the old one leaves after the last token it signed has expired. Compromised: in one transaction the old
+   * keys are revoked and a new one signs; for the purpose token every token and session of the tenant ends with that, the
+   * caller's own too.
+   *
+   * @generated from rpc monoauth.tenants.v1.TenantService.RotateSigningKey
+   */
+  rotateSigningKey: {
+    methodKind: "unary";
+    input: typeof RotateSigningKeyRequestSchema;
+    output: typeof RotateSigningKeyResponseSchema;
+  },
+  /**
+   * The signing keys of the caller's tenant, newest first, those that have left included.
+   *
+   * @generated from rpc monoauth.tenants.v1.TenantService.ListSigningKeys
+   */
+  listSigningKeys: {
+    methodKind: "unary";
+    input: typeof ListSigningKeysRequestSchema;
+    output: typeof ListSigningKeysResponseSchema;
   },
 }>;
 
