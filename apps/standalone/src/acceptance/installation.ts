@@ -1,5 +1,5 @@
 import { type ControlPlane, createControlPlane } from '@mono-auth/control-plane';
-import { systemRuntime } from '@mono-auth/core/runtime';
+import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
 import { platformSlug } from '@mono-auth/core/tenant-slug';
 import type { Database } from '@mono-auth/database';
 import { createGateway } from '@mono-auth/gateway';
@@ -28,13 +28,19 @@ export interface InstallationOptions {
   /** The name that its base URL gives it. */
   readonly hostname?: string;
   readonly redisUrl?: string | undefined;
+  readonly runtime?: Runtime;
 }
 
 /** The whole server on a port of its own, over the database of one test file: the gateway, the control plane, no worker. */
 export async function openInstallation(
   database: Database,
   kek: Uint8Array,
-  { tamper = (_request, answer) => answer(), hostname = '127.0.0.1', redisUrl }: InstallationOptions = {},
+  {
+    tamper = (_request, answer) => answer(),
+    hostname = '127.0.0.1',
+    redisUrl,
+    runtime = systemRuntime,
+  }: InstallationOptions = {},
 ): Promise<Installation> {
   let handle: (request: Request, ip: string) => Response | Promise<Response> = () =>
     new Response(null, { status: 503 });
@@ -46,9 +52,9 @@ export async function openInstallation(
   });
   const baseUrl = `http://${hostname}:${server.port}`;
   const log = pino({ level: 'silent' });
-  const controlPlane = await createControlPlane({ database, runtime: systemRuntime, kek, baseUrl, log, redisUrl });
+  const controlPlane = await createControlPlane({ database, runtime, kek, baseUrl, log, redisUrl });
   const gateway = createGateway({
-    runtime: systemRuntime,
+    runtime,
     baseUrl,
     find: controlPlane.tenants.find,
     forward: controlPlane.fetch,
