@@ -2,7 +2,8 @@ import { append, auditProvisionStep } from '@mono-auth/audit';
 import { newId, type TenantId, uuidOf } from '@mono-auth/core/ids';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { deriveDatabaseSecrets } from '@mono-auth/database';
-import { createLocalKms, openKeyring } from '@mono-auth/keys';
+import { Feed } from '@mono-auth/feed';
+import { createLocalKms, defaultKeyLife, openKeyring } from '@mono-auth/keys';
 import { systemCaller } from '@mono-auth/tenants';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import pino from 'pino';
@@ -75,6 +76,33 @@ test('the worker composed for itself seals what was written, within seconds and 
       )
     ).map((row) => row.place);
   await expect.poll(places, soon).toEqual(['0']);
+});
+
+test('the worker composed for itself moves a signing key on when its time has come, with the evidence and the entry', async () => {
+  const globex = await db.createTenantRow('globex');
+  const keyLife = { ...defaultKeyLife, publishedMs: { token: 0, invite: 0 } };
+  const keys = openKeyring({
+    ...{ database: db.database, runtime, kms: createLocalKms(testKek), keyLife },
+    platformIssuer: 'https://mono.test/t/platform',
+    rootTenant: async () => globex,
+  });
+  const ephemeral = { publish: async () => {}, subscribe: async () => () => {} };
+  const feed = new Feed({ database: db.database, ephemeral, keys, runtime });
+  const [change] = await db.database.forTenant(globex, async (tx) => {
+    await keys.provision(tx);
+    await feed.provision(tx, 1);
+    return keys.publishNext(tx, 'token', 'ES256');
+  });
+  const config = { databaseUrl: db.url, redisUrl: undefined, baseUrl: 'https://mono.test', kek: testKek };
+  running.push(await composeWorker({ config, runtime, log: pino({ level: 'silent' }) }));
+  const signing = async () => (await keys.signer(globex, 'token')).kid;
+  await expect.poll(signing, { timeout: 15_000, interval: 50 }).toBe(change?.newKid);
+  const told = await db.admin<{ type: string; kind: string }>(
+    `select e.type, f.kind from mono.audit_events e join mono.feed_entries f on f.tenant_id = e.tenant_id
+     where e.tenant_id = $1`,
+    [uuidOf(globex)],
+  );
+  expect(told).toEqual([{ type: 'key.promoted', kind: 'key' }]);
 });
 
 test('sealing goes on every second after a round that failed', async () => {

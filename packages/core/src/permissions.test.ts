@@ -30,6 +30,13 @@ test('an owner holds every right of a tenant; each other role holds less', () =>
   }
 });
 
+test('only an owner rotates keys and publishes policy', () => {
+  for (const permission of ['keys:rotate', 'policy:publish'] as const) {
+    const holders = tenantRoles.filter((role) => permissionsOf(role, true).includes(permission));
+    expect(holders).toEqual(['owner']);
+  }
+});
+
 test('an auditor reads and changes nothing', () => {
   expect(permissionsOf('auditor', false).filter((permission) => !permission.endsWith(':read'))).toEqual([]);
 });

@@ -94,6 +94,19 @@ test('the evidence is written in the transaction that mints, and a transaction t
   expect(await eventsOf(lost)).toEqual([]);
 });
 
+test('a process that nobody has told signs with the new key as soon as the old one has ended', async () => {
+  const kidOf = (token: string) => JSON.parse(atob(token.split('.')[0] as string)).kid;
+  const before = kidOf((await mint()).token);
+  // Of another process: the minter's own keyring hears nothing.
+  const other = openKeyring({
+    ...{ database: db.database, runtime, kms: createLocalKms(testKek, runtime), platformIssuer: baseUrl },
+    rootTenant: async () => acme,
+  });
+  const [change] = await db.database.forTenant(acme, (tx) => other.replaceCompromised(tx, 'token', 'ES256'));
+  expect(change?.oldKids).toEqual([before]);
+  expect(kidOf((await mint()).token)).toBe(change?.newKid);
+});
+
 test('a token that is made from others is recorded as exchanged', async () => {
   const { claims: parent } = await mint();
   const { claims } = await mint({ act: { sub: agent }, parents: [parent], scope: ['files:read'] });

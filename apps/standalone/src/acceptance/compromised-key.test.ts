@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { JsonObject } from '@bufbuild/protobuf';
 import { type ControlPlane, createControlPlane } from '@mono-auth/control-plane';
 import { type TenantId, uuidOf } from '@mono-auth/core/ids';
 import { nowSeconds, systemRuntime } from '@mono-auth/core/runtime';
@@ -94,12 +95,8 @@ async function kidsAt(issuer: string, ask: (request: Request) => Promise<Respons
   return ((await answer.json()) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid);
 }
 
-/** The one command. */
-async function rotateByCommand(
-  token: string,
-): Promise<{ code: number; answer: RotateSigningKeyResponse; err: string }> {
-  const command = ['key', 'rotate', '--alg', 'ES256', '--compromised', '--reason', 'found in a paste', '--json'];
-  const child = Bun.spawn([process.execPath, cli, ...command], {
+async function command<T>(token: string, ...args: string[]): Promise<{ code: number; answer: T; err: string }> {
+  const child = Bun.spawn([process.execPath, cli, ...args, '--json'], {
     env: { ...process.env, MONO_TOKEN: token },
     stdout: 'pipe',
     stderr: 'pipe',
@@ -109,8 +106,15 @@ async function rotateByCommand(
     new Response(child.stderr).text(),
     child.exited,
   ]);
-  return { code, answer: JSON.parse(out) as RotateSigningKeyResponse, err };
+  return { code, answer: JSON.parse(out) as T, err };
 }
+
+/** The one command. */
+const rotateByCommand = (token: string) =>
+  command<RotateSigningKeyResponse>(
+    token,
+    ...['key', 'rotate', '--alg', 'ES256', '--compromised', '--reason', 'found in a paste'],
+  );
 
 /** The monotonic time at which the verifier first refuses the token; asks with every entry of the feed. */
 function untilRefused({ subscriber, verifier }: typeof atAlpha, token: string): Promise<number> {
@@ -232,6 +236,12 @@ test('every ended key is in the log with the reason, and the order is refused fo
   expect(events).toHaveLength(2);
   expect(events.at(-1)?.event).toMatchObject({ objectId: stolen.kid });
   expect(JSON.stringify(events)).toContain('found in a paste');
+  const { answer } = await command<{ keys: JsonObject[] }>(token, 'key', 'list');
+  const ofTokens = answer.keys.filter(({ purpose, alg }) => purpose === 'KEY_PURPOSE_TOKEN' && alg === 'ES256');
+  expect(ofTokens.map(({ state }) => state)).toEqual(
+    ['ACTIVE', 'REVOKED', 'REVOKED'].map((state) => `KEY_STATE_${state}`),
+  );
+  expect(ofTokens.at(-1)).toMatchObject({ kid: stolen.kid, endedAt: expect.any(String) });
   for (const purpose of ['FEED', 'JOIN', 'LOG', 'ROOT']) {
     const order = { purpose: `KEY_PURPOSE_${purpose}`, mode: 'ROTATION_MODE_COMPROMISED', reason: 'because' };
     const answer = await postRpc(alpha.issuer, rotateMethod, order, token);
