@@ -6,6 +6,7 @@ import type { Call } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
 import type { Client, ClientKind } from './client.ts';
 import { readAudiences, readName, readResourceUri, readScopes } from './client-fields.ts';
+import { keyedManifest } from './manifest.ts';
 import { readPublicJwks } from './public-jwks.ts';
 import { insertClient, selectClientByIdempotencyKey } from './store.ts';
 
@@ -59,13 +60,28 @@ export function newClient(
   input: { readonly name: string; readonly scopes: readonly string[]; readonly audiences: readonly string[] },
   rest: Partial<Pick<Client, 'resource' | 'hostId'>> & Pick<Client, 'jwks'>,
 ): Client {
+  const name = readName(input.name, 'name');
+  const manifest = keyedManifest({
+    scopes: readScopes(input.scopes, 'scopes'),
+    audiences: readAudiences(input.audiences, 'audiences'),
+    jwks: rest.jwks,
+  });
   return {
     id: newId(call.runtime, 'cli'),
     kind,
-    name: readName(input.name, 'name'),
+    name,
     status: 'approved',
-    scopes: readScopes(input.scopes, 'scopes'),
-    audiences: readAudiences(input.audiences, 'audiences'),
+    environment: 'production',
+    product: '',
+    ownerUserId: undefined,
+    source: 'operator',
+    externalId: undefined,
+    manifest,
+    proposed: undefined,
+    proposedSubmitted: false,
+    version: 1,
+    scopes: manifest.scopes,
+    audiences: manifest.audiences,
     resource: rest.resource,
     jwks: rest.jwks,
     hostId: rest.hostId,

@@ -6,6 +6,7 @@ export { authenticateClient, type ClientAuthentication } from './authenticate-cl
 export type { Client, ClientKind, ClientStatus, PublicJwks } from './client.ts';
 export { clientParticipant } from './client-participant.ts';
 export { type CreateClientInput, createClient } from './create-client.ts';
+export type { AuthMethod, Environment, Manifest } from './manifest.ts';
 export { readPublicJwks } from './public-jwks.ts';
 export { clientService } from './service.ts';
 export { selectClient as findClient, selectClientByResource as findResource } from './store.ts';

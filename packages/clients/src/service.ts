@@ -22,8 +22,11 @@ const wireKind: Record<ClientKind, WireKind> = {
   agent: WireKind.AGENT,
   machine: WireKind.MACHINE,
   service: WireKind.SERVICE,
+  app: WireKind.APP,
 };
 const wireStatus: Record<ClientStatus, WireStatus> = {
+  draft: WireStatus.DRAFT,
+  submitted: WireStatus.SUBMITTED,
   approved: WireStatus.APPROVED,
   suspended: WireStatus.SUSPENDED,
   retired: WireStatus.RETIRED,

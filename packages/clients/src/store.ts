@@ -1,6 +1,7 @@
 import { type ClientId, type HostId, idFromUuid, uuidOf } from '@mono-auth/core/ids';
 import { Json, type TenantTx } from '@mono-auth/database';
-import type { Client, ClientKind, ClientStatus, PublicJwks } from './client.ts';
+import type { Client, ClientKind, ClientSource, ClientStatus, PublicJwks } from './client.ts';
+import { type Environment, keyedManifest, type Manifest } from './manifest.ts';
 
 interface ClientRow {
   id: string;
@@ -13,10 +14,30 @@ interface ClientRow {
   jwks: PublicJwks;
   host_id: string | null;
   created_at: Date;
+  environment: Environment;
+  product: string;
+  owner_user_id: string | null;
+  source: ClientSource;
+  external_id: string | null;
+  manifest: Manifest | null;
+  proposed: Manifest | null;
+  proposed_submitted: boolean;
+  version: string;
 }
 
 function clientOf(row: ClientRow): Client {
+  const waits = row.status === 'draft' || row.status === 'submitted';
   return {
+    environment: row.environment,
+    product: row.product,
+    ownerUserId: row.owner_user_id === null ? undefined : idFromUuid('usr', row.owner_user_id),
+    source: row.source,
+    externalId: row.external_id ?? undefined,
+    // Rows from before there were manifests were approved as they stand.
+    manifest: row.manifest ?? (waits ? undefined : keyedManifest(row)),
+    proposed: row.proposed ?? undefined,
+    proposedSubmitted: row.proposed_submitted,
+    version: Number(row.version),
     id: idFromUuid('cli', row.id),
     kind: row.kind,
     name: row.name,
@@ -34,10 +55,14 @@ function clientOf(row: ClientRow): Client {
 export async function insertClient(tx: TenantTx, client: Client, idempotencyKey: string | undefined): Promise<boolean> {
   const rows = await tx.sql<{ id: string }>`
     insert into mono.clients (tenant_id, id, kind, name, status, scopes, audiences, resource, jwks, host_id,
-      idempotency_key, created_at)
+      idempotency_key, created_at, environment, product, owner_user_id, source, external_id, manifest, proposed,
+      proposed_submitted, version)
     values (${uuidOf(tx.tenantId)}, ${uuidOf(client.id)}, ${client.kind}, ${client.name}, ${client.status},
       ${client.scopes}, ${client.audiences}, ${client.resource}, ${new Json(client.jwks)},
-      ${client.hostId && uuidOf(client.hostId)}, ${idempotencyKey}, ${new Date(client.createdAtMs)})
+      ${client.hostId && uuidOf(client.hostId)}, ${idempotencyKey}, ${new Date(client.createdAtMs)},
+      ${client.environment}, ${client.product}, ${client.ownerUserId && uuidOf(client.ownerUserId)}, ${client.source},
+      ${client.externalId}, ${client.manifest && new Json(client.manifest)},
+      ${client.proposed && new Json(client.proposed)}, ${client.proposedSubmitted}, ${client.version})
     on conflict do nothing
     returning id`;
   return rows.length === 1;
@@ -45,21 +70,27 @@ export async function insertClient(tx: TenantTx, client: Client, idempotencyKey:
 
 export async function selectClient(tx: TenantTx, id: ClientId): Promise<Client | undefined> {
   const rows = await tx.sql<ClientRow>`
-    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at from mono.clients
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version
+    from mono.clients
     where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
   return rows[0] && clientOf(rows[0]);
 }
 
 export async function selectClientByResource(tx: TenantTx, resource: string): Promise<Client | undefined> {
   const rows = await tx.sql<ClientRow>`
-    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at from mono.clients
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version
+    from mono.clients
     where tenant_id = ${uuidOf(tx.tenantId)} and resource = ${resource} and status = 'approved'`;
   return rows[0] && clientOf(rows[0]);
 }
 
 export async function selectClientByIdempotencyKey(tx: TenantTx, key: string): Promise<Client | undefined> {
   const rows = await tx.sql<ClientRow>`
-    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at from mono.clients
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version
+    from mono.clients
     where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
   return rows[0] && clientOf(rows[0]);
 }
@@ -67,7 +98,9 @@ export async function selectClientByIdempotencyKey(tx: TenantTx, key: string): P
 /** Newest first, after the client `after` when it is given. */
 export async function selectClients(tx: TenantTx, after: ClientId | undefined, limit: number): Promise<Client[]> {
   const rows = await tx.sql<ClientRow>`
-    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at from mono.clients
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version
+    from mono.clients
     where tenant_id = ${uuidOf(tx.tenantId)}
       and (${after && uuidOf(after)}::uuid is null or id < ${after && uuidOf(after)}::uuid)
     order by id desc limit ${limit}`;
@@ -76,7 +109,7 @@ export async function selectClients(tx: TenantTx, after: ClientId | undefined, l
 
 export async function updateClientJwks(tx: TenantTx, id: ClientId, jwks: PublicJwks): Promise<void> {
   await tx.sql`
-    update mono.clients set jwks = ${new Json(jwks)}
+    update mono.clients set jwks = ${new Json(jwks)}, manifest = jsonb_set(manifest, '{jwks}', ${new Json(jwks)})
     where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
 }
 

@@ -28,6 +28,54 @@ export const refusals = {
   unimplemented: { connect: 'unimplemented', oauth: 'invalid_request', http: 404, exit: 2, retry: false },
   invalid_grant: { connect: 'failed_precondition', oauth: 'invalid_grant', http: 400, exit: 1, retry: false },
   invalid_target: { connect: 'invalid_argument', oauth: 'invalid_target', http: 400, exit: 2, retry: false },
+  invalid_dpop_proof: {
+    connect: 'unauthenticated',
+    oauth: 'invalid_dpop_proof',
+    http: 400,
+    exit: 4,
+    retry: false,
+  },
+  use_dpop_nonce: { connect: 'unauthenticated', oauth: 'use_dpop_nonce', http: 400, exit: 4, retry: false },
+  authorization_pending: {
+    connect: 'failed_precondition',
+    oauth: 'authorization_pending',
+    http: 400,
+    exit: 6,
+    retry: false,
+  },
+  slow_down: { connect: 'resource_exhausted', oauth: 'slow_down', http: 400, exit: 9, retry: false },
+  expired_token: { connect: 'failed_precondition', oauth: 'expired_token', http: 400, exit: 1, retry: false },
+  authorization_denied: { connect: 'permission_denied', oauth: 'access_denied', http: 400, exit: 5, retry: false },
+  unsupported_token_type: {
+    connect: 'invalid_argument',
+    oauth: 'unsupported_token_type',
+    http: 400,
+    exit: 2,
+    retry: false,
+  },
+  unsupported_response_type: {
+    connect: 'invalid_argument',
+    oauth: 'unsupported_response_type',
+    http: 400,
+    exit: 2,
+    retry: false,
+  },
+  login_required: { connect: 'failed_precondition', oauth: 'login_required', http: 400, exit: 4, retry: false },
+  consent_required: { connect: 'failed_precondition', oauth: 'consent_required', http: 400, exit: 6, retry: false },
+  invalid_redirect_uri: {
+    connect: 'invalid_argument',
+    oauth: 'invalid_redirect_uri',
+    http: 400,
+    exit: 2,
+    retry: false,
+  },
+  invalid_client_metadata: {
+    connect: 'invalid_argument',
+    oauth: 'invalid_client_metadata',
+    http: 400,
+    exit: 2,
+    retry: false,
+  },
   invite_used: { connect: 'failed_precondition', oauth: 'invalid_grant', http: 409, exit: 7, retry: false },
   already_exists: { connect: 'already_exists', oauth: 'invalid_request', http: 409, exit: 7, retry: false },
   stale_version: { connect: 'aborted', oauth: 'invalid_request', http: 409, exit: 7, retry: false },
@@ -75,6 +123,8 @@ export interface RefusalOptions {
   cause?: unknown;
   /** For retryable reasons: how long the caller should wait, milliseconds. */
   retryAfterMs?: number;
+  /** The nonce that a DPoP proof should carry (RFC 9449 §8). */
+  dpopNonce?: string;
 }
 
 /** The only error that domain code throws on purpose. `detail` is public; `cause` is only logged. */
@@ -83,12 +133,14 @@ export class Refusal extends Error {
   readonly reason: Reason;
   readonly detail: string;
   readonly retryAfterMs: number | undefined;
+  readonly dpopNonce: string | undefined;
 
   constructor(reason: Reason, detail: string, options: RefusalOptions = {}) {
     super(`${reason}: ${detail}`, { cause: options.cause });
     this.reason = reason;
     this.detail = detail;
     this.retryAfterMs = options.retryAfterMs;
+    this.dpopNonce = options.dpopNonce;
   }
 
   get row(): RefusalRow {

@@ -26,6 +26,9 @@ export const idKinds = {
   srv: 'MCP server',
   tok: 'token',
   rot: 'key rotation',
+  sec: 'client secret',
+  iat: 'initial access token',
+  dev: 'device authorization',
 } as const;
 
 export type IdKind = keyof typeof idKinds;
@@ -38,6 +41,7 @@ export type SessionId = Id<'ses'>;
 export type HostId = Id<'hst'>;
 export type AgentId = Id<'agt'>;
 export type ClientId = Id<'cli'>;
+export type GrantId = Id<'gra'>;
 export type InviteId = Id<'inv'>;
 export type RevocationId = Id<'rev'>;
 export type RequestId = Id<'req'>;

@@ -12,6 +12,145 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_monoauth_clients_v1_clients: GenFile;
 
 /**
+ * What a client may do. Approval is bound to its hash.
+ *
+ * @generated from message monoauth.clients.v1.Manifest
+ */
+export declare type Manifest = Message<"monoauth.clients.v1.Manifest"> & {
+  /**
+   * Scope values that it may ask for.
+   *
+   * @generated from field: repeated string scopes = 1;
+   */
+  scopes: string[];
+
+  /**
+   * Resource identifiers (absolute URIs, RFC 8707) that it may ask tokens for.
+   *
+   * @generated from field: repeated string audiences = 2;
+   */
+  audiences: string[];
+
+  /**
+   * authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:token-exchange or
+   * urn:ietf:params:oauth:grant-type:device_code. Empty: what is usual for the kind.
+   *
+   * @generated from field: repeated string grant_types = 3;
+   */
+  grantTypes: string[];
+
+  /**
+   * Compared as text; the port of a loopback address literal may differ (RFC 8252 section 7.3).
+   *
+   * @generated from field: repeated string redirect_uris = 4;
+   */
+  redirectUris: string[];
+
+  /**
+   * @generated from field: repeated string post_logout_redirect_uris = 5;
+   */
+  postLogoutRedirectUris: string[];
+
+  /**
+   * @generated from field: string backchannel_logout_uri = 6;
+   */
+  backchannelLogoutUri: string;
+
+  /**
+   * Unspecified: private_key_jwt where there are keys, none for an app without.
+   *
+   * @generated from field: monoauth.clients.v1.AuthMethod auth_method = 7;
+   */
+  authMethod: AuthMethod;
+
+  /**
+   * Public JWK set: one to eight keys, asymmetric, no private members.
+   *
+   * @generated from field: google.protobuf.Struct jwks = 8;
+   */
+  jwks?: JsonObject | undefined;
+
+  /**
+   * Where the keys are fetched instead; https.
+   *
+   * @generated from field: string jwks_uri = 9;
+   */
+  jwksUri: string;
+
+  /**
+   * Subject of the certificate for tls_client_auth, as RFC 4514 writes it.
+   *
+   * @generated from field: string tls_subject_dn = 10;
+   */
+  tlsSubjectDn: string;
+
+  /**
+   * Seconds; 0: the longest that the tenant allows.
+   *
+   * @generated from field: int32 access_token_ttl_seconds = 11;
+   */
+  accessTokenTtlSeconds: number;
+
+  /**
+   * @generated from field: int32 refresh_token_ttl_seconds = 12;
+   */
+  refreshTokenTtlSeconds: number;
+
+  /**
+   * Tokens are bound to a key of the client's (RFC 9449), always.
+   *
+   * @generated from field: bool dpop_bound_access_tokens = 13;
+   */
+  dpopBoundAccessTokens: boolean;
+
+  /**
+   * Home page, shown with the consent.
+   *
+   * @generated from field: string client_uri = 14;
+   */
+  clientUri: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.Manifest.
+ * Use `create(ManifestSchema)` to create a new message.
+ */
+export declare const ManifestSchema: GenMessage<Manifest>;
+
+/**
+ * @generated from message monoauth.clients.v1.ClientSecret
+ */
+export declare type ClientSecret = Message<"monoauth.clients.v1.ClientSecret"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 2;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Kept to the minute; absent: never used.
+   *
+   * @generated from field: google.protobuf.Timestamp last_used_at = 4;
+   */
+  lastUsedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.ClientSecret.
+ * Use `create(ClientSecretSchema)` to create a new message.
+ */
+export declare const ClientSecretSchema: GenMessage<ClientSecret>;
+
+/**
  * @generated from message monoauth.clients.v1.Client
  */
 export declare type Client = Message<"monoauth.clients.v1.Client"> & {
@@ -67,6 +206,80 @@ export declare type Client = Message<"monoauth.clients.v1.Client"> & {
    * @generated from field: google.protobuf.Timestamp created_at = 9;
    */
   createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: monoauth.clients.v1.Environment environment = 10;
+   */
+  environment: Environment;
+
+  /**
+   * The product that it belongs to.
+   *
+   * @generated from field: string product = 11;
+   */
+  product: string;
+
+  /**
+   * Who answers for it.
+   *
+   * @generated from field: string owner_user_id = 12;
+   */
+  ownerUserId: string;
+
+  /**
+   * @generated from field: monoauth.clients.v1.ClientSource source = 13;
+   */
+  source: ClientSource;
+
+  /**
+   * In force; absent until the first approval. Fields 5, 6 and 8 repeat it, or what is proposed where nothing is in force.
+   *
+   * @generated from field: monoauth.clients.v1.Manifest manifest = 14;
+   */
+  manifest?: Manifest | undefined;
+
+  /**
+   * @generated from field: string manifest_hash = 15;
+   */
+  manifestHash: string;
+
+  /**
+   * What waits to be submitted or approved.
+   *
+   * @generated from field: monoauth.clients.v1.Manifest proposed = 16;
+   */
+  proposed?: Manifest | undefined;
+
+  /**
+   * @generated from field: string proposed_hash = 17;
+   */
+  proposedHash: string;
+
+  /**
+   * @generated from field: bool proposed_submitted = 18;
+   */
+  proposedSubmitted: boolean;
+
+  /**
+   * What a change is based on.
+   *
+   * @generated from field: int64 version = 19;
+   */
+  version: bigint;
+
+  /**
+   * Living secrets, newest first.
+   *
+   * @generated from field: repeated monoauth.clients.v1.ClientSecret secrets = 20;
+   */
+  secrets: ClientSecret[];
+
+  /**
+   * What the client calls itself at the endpoints: its id, or the URL of its metadata document.
+   *
+   * @generated from field: string client_id = 21;
+   */
+  clientId: string;
 };
 
 /**
@@ -80,7 +293,7 @@ export declare const ClientSchema: GenMessage<Client>;
  */
 export declare type CreateClientRequest = Message<"monoauth.clients.v1.CreateClientRequest"> & {
   /**
-   * CLIENT_KIND_MACHINE or CLIENT_KIND_SERVICE.
+   * CLIENT_KIND_MACHINE, CLIENT_KIND_SERVICE or CLIENT_KIND_APP.
    *
    * @generated from field: monoauth.clients.v1.ClientKind kind = 1;
    */
@@ -119,6 +332,46 @@ export declare type CreateClientRequest = Message<"monoauth.clients.v1.CreateCli
    * @generated from field: string idempotency_key = 7;
    */
   idempotencyKey: string;
+
+  /**
+   * Unspecified: production.
+   *
+   * @generated from field: monoauth.clients.v1.Environment environment = 8;
+   */
+  environment: Environment;
+
+  /**
+   * @generated from field: string product = 9;
+   */
+  product: string;
+
+  /**
+   * A member of the tenant; empty: whoever calls.
+   *
+   * @generated from field: string owner_user_id = 10;
+   */
+  ownerUserId: string;
+
+  /**
+   * The manifest; fields 3, 4 and 6 are a short form of its scopes, audiences and jwks, and only one form may be used.
+   *
+   * @generated from field: monoauth.clients.v1.Manifest manifest = 11;
+   */
+  manifest?: Manifest | undefined;
+
+  /**
+   * Submits the draft as well.
+   *
+   * @generated from field: bool submit = 12;
+   */
+  submit: boolean;
+
+  /**
+   * Submits and approves it in the same transaction; the caller needs clients:approve too.
+   *
+   * @generated from field: bool approve = 13;
+   */
+  approve: boolean;
 };
 
 /**
@@ -135,6 +388,13 @@ export declare type CreateClientResponse = Message<"monoauth.clients.v1.CreateCl
    * @generated from field: monoauth.clients.v1.Client client = 1;
    */
   client?: Client | undefined;
+
+  /**
+   * The first secret, for a method that needs one; shown once.
+   *
+   * @generated from field: string client_secret = 2;
+   */
+  clientSecret: string;
 };
 
 /**
@@ -218,6 +478,895 @@ export declare type ListClientsResponse = Message<"monoauth.clients.v1.ListClien
 export declare const ListClientsResponseSchema: GenMessage<ListClientsResponse>;
 
 /**
+ * @generated from message monoauth.clients.v1.SubmitClientRequest
+ */
+export declare type SubmitClientRequest = Message<"monoauth.clients.v1.SubmitClientRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The hash that is proposed; empty: whatever is.
+   *
+   * @generated from field: string proposed_hash = 2;
+   */
+  proposedHash: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.SubmitClientRequest.
+ * Use `create(SubmitClientRequestSchema)` to create a new message.
+ */
+export declare const SubmitClientRequestSchema: GenMessage<SubmitClientRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.SubmitClientResponse
+ */
+export declare type SubmitClientResponse = Message<"monoauth.clients.v1.SubmitClientResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Client client = 1;
+   */
+  client?: Client | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.SubmitClientResponse.
+ * Use `create(SubmitClientResponseSchema)` to create a new message.
+ */
+export declare const SubmitClientResponseSchema: GenMessage<SubmitClientResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.ApproveClientRequest
+ */
+export declare type ApproveClientRequest = Message<"monoauth.clients.v1.ApproveClientRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string manifest_hash = 2;
+   */
+  manifestHash: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.ApproveClientRequest.
+ * Use `create(ApproveClientRequestSchema)` to create a new message.
+ */
+export declare const ApproveClientRequestSchema: GenMessage<ApproveClientRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.ApproveClientResponse
+ */
+export declare type ApproveClientResponse = Message<"monoauth.clients.v1.ApproveClientResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Client client = 1;
+   */
+  client?: Client | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.ApproveClientResponse.
+ * Use `create(ApproveClientResponseSchema)` to create a new message.
+ */
+export declare const ApproveClientResponseSchema: GenMessage<ApproveClientResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.RejectClientRequest
+ */
+export declare type RejectClientRequest = Message<"monoauth.clients.v1.RejectClientRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RejectClientRequest.
+ * Use `create(RejectClientRequestSchema)` to create a new message.
+ */
+export declare const RejectClientRequestSchema: GenMessage<RejectClientRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.RejectClientResponse
+ */
+export declare type RejectClientResponse = Message<"monoauth.clients.v1.RejectClientResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Client client = 1;
+   */
+  client?: Client | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RejectClientResponse.
+ * Use `create(RejectClientResponseSchema)` to create a new message.
+ */
+export declare const RejectClientResponseSchema: GenMessage<RejectClientResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.UpdateClientRequest
+ */
+export declare type UpdateClientRequest = Message<"monoauth.clients.v1.UpdateClientRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The version that the change is based on.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * The whole manifest as it should be.
+   *
+   * @generated from field: monoauth.clients.v1.Manifest manifest = 3;
+   */
+  manifest?: Manifest | undefined;
+
+  /**
+   * Submits what is proposed as well.
+   *
+   * @generated from field: bool submit = 4;
+   */
+  submit: boolean;
+
+  /**
+   * Empty: unchanged.
+   *
+   * @generated from field: string owner_user_id = 5;
+   */
+  ownerUserId: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.UpdateClientRequest.
+ * Use `create(UpdateClientRequestSchema)` to create a new message.
+ */
+export declare const UpdateClientRequestSchema: GenMessage<UpdateClientRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.UpdateClientResponse
+ */
+export declare type UpdateClientResponse = Message<"monoauth.clients.v1.UpdateClientResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Client client = 1;
+   */
+  client?: Client | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.UpdateClientResponse.
+ * Use `create(UpdateClientResponseSchema)` to create a new message.
+ */
+export declare const UpdateClientResponseSchema: GenMessage<UpdateClientResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.RotateSecretRequest
+ */
+export declare type RotateSecretRequest = Message<"monoauth.clients.v1.RotateSecretRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * How long the secret before lives on, seconds; 0: one day.
+   *
+   * @generated from field: int32 overlap_seconds = 2;
+   */
+  overlapSeconds: number;
+
+  /**
+   * Seconds until the new one expires; 0: the longest that the tenant allows.
+   *
+   * @generated from field: int32 ttl_seconds = 3;
+   */
+  ttlSeconds: number;
+
+  /**
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RotateSecretRequest.
+ * Use `create(RotateSecretRequestSchema)` to create a new message.
+ */
+export declare const RotateSecretRequestSchema: GenMessage<RotateSecretRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.RotateSecretResponse
+ */
+export declare type RotateSecretResponse = Message<"monoauth.clients.v1.RotateSecretResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.ClientSecret secret = 1;
+   */
+  secret?: ClientSecret | undefined;
+
+  /**
+   * Shown once.
+   *
+   * @generated from field: string client_secret = 2;
+   */
+  clientSecret: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RotateSecretResponse.
+ * Use `create(RotateSecretResponseSchema)` to create a new message.
+ */
+export declare const RotateSecretResponseSchema: GenMessage<RotateSecretResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.RetireSecretRequest
+ */
+export declare type RetireSecretRequest = Message<"monoauth.clients.v1.RetireSecretRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string secret_id = 2;
+   */
+  secretId: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RetireSecretRequest.
+ * Use `create(RetireSecretRequestSchema)` to create a new message.
+ */
+export declare const RetireSecretRequestSchema: GenMessage<RetireSecretRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.RetireSecretResponse
+ */
+export declare type RetireSecretResponse = Message<"monoauth.clients.v1.RetireSecretResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Client client = 1;
+   */
+  client?: Client | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RetireSecretResponse.
+ * Use `create(RetireSecretResponseSchema)` to create a new message.
+ */
+export declare const RetireSecretResponseSchema: GenMessage<RetireSecretResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.SuspendClientRequest
+ */
+export declare type SuspendClientRequest = Message<"monoauth.clients.v1.SuspendClientRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.SuspendClientRequest.
+ * Use `create(SuspendClientRequestSchema)` to create a new message.
+ */
+export declare const SuspendClientRequestSchema: GenMessage<SuspendClientRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.SuspendClientResponse
+ */
+export declare type SuspendClientResponse = Message<"monoauth.clients.v1.SuspendClientResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Client client = 1;
+   */
+  client?: Client | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.SuspendClientResponse.
+ * Use `create(SuspendClientResponseSchema)` to create a new message.
+ */
+export declare const SuspendClientResponseSchema: GenMessage<SuspendClientResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.ResumeClientRequest
+ */
+export declare type ResumeClientRequest = Message<"monoauth.clients.v1.ResumeClientRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.ResumeClientRequest.
+ * Use `create(ResumeClientRequestSchema)` to create a new message.
+ */
+export declare const ResumeClientRequestSchema: GenMessage<ResumeClientRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.ResumeClientResponse
+ */
+export declare type ResumeClientResponse = Message<"monoauth.clients.v1.ResumeClientResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Client client = 1;
+   */
+  client?: Client | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.ResumeClientResponse.
+ * Use `create(ResumeClientResponseSchema)` to create a new message.
+ */
+export declare const ResumeClientResponseSchema: GenMessage<ResumeClientResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.RetireClientRequest
+ */
+export declare type RetireClientRequest = Message<"monoauth.clients.v1.RetireClientRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RetireClientRequest.
+ * Use `create(RetireClientRequestSchema)` to create a new message.
+ */
+export declare const RetireClientRequestSchema: GenMessage<RetireClientRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.RetireClientResponse
+ */
+export declare type RetireClientResponse = Message<"monoauth.clients.v1.RetireClientResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Client client = 1;
+   */
+  client?: Client | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RetireClientResponse.
+ * Use `create(RetireClientResponseSchema)` to create a new message.
+ */
+export declare const RetireClientResponseSchema: GenMessage<RetireClientResponse>;
+
+/**
+ * An API of the tenant: the audience of tokens.
+ *
+ * @generated from message monoauth.clients.v1.Resource
+ */
+export declare type Resource = Message<"monoauth.clients.v1.Resource"> & {
+  /**
+   * @generated from field: string identifier = 1;
+   */
+  identifier: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: monoauth.clients.v1.Environment environment = 3;
+   */
+  environment: Environment;
+
+  /**
+   * @generated from field: string product = 4;
+   */
+  product: string;
+
+  /**
+   * Scope values that exist there; empty: whatever its clients have.
+   *
+   * @generated from field: repeated string scopes = 5;
+   */
+  scopes: string[];
+
+  /**
+   * Seconds; 0: no limit of its own.
+   *
+   * @generated from field: int32 access_token_ttl_seconds = 6;
+   */
+  accessTokenTtlSeconds: number;
+
+  /**
+   * Only tokens that are bound to a key (RFC 9449).
+   *
+   * @generated from field: bool dpop_required = 7;
+   */
+  dpopRequired: boolean;
+
+  /**
+   * The audience of a token for which nobody names one; at most one in each environment.
+   *
+   * @generated from field: bool is_default = 8;
+   */
+  isDefault: boolean;
+
+  /**
+   * The client that this resource is, if any.
+   *
+   * @generated from field: string client_id = 9;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: bool retired = 10;
+   */
+  retired: boolean;
+
+  /**
+   * @generated from field: int64 version = 11;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 12;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.Resource.
+ * Use `create(ResourceSchema)` to create a new message.
+ */
+export declare const ResourceSchema: GenMessage<Resource>;
+
+/**
+ * @generated from message monoauth.clients.v1.CreateResourceRequest
+ */
+export declare type CreateResourceRequest = Message<"monoauth.clients.v1.CreateResourceRequest"> & {
+  /**
+   * Absolute URI without fragment.
+   *
+   * @generated from field: string identifier = 1;
+   */
+  identifier: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: monoauth.clients.v1.Environment environment = 3;
+   */
+  environment: Environment;
+
+  /**
+   * @generated from field: string product = 4;
+   */
+  product: string;
+
+  /**
+   * @generated from field: repeated string scopes = 5;
+   */
+  scopes: string[];
+
+  /**
+   * @generated from field: int32 access_token_ttl_seconds = 6;
+   */
+  accessTokenTtlSeconds: number;
+
+  /**
+   * @generated from field: bool dpop_required = 7;
+   */
+  dpopRequired: boolean;
+
+  /**
+   * @generated from field: bool is_default = 8;
+   */
+  isDefault: boolean;
+
+  /**
+   * @generated from field: string idempotency_key = 9;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.CreateResourceRequest.
+ * Use `create(CreateResourceRequestSchema)` to create a new message.
+ */
+export declare const CreateResourceRequestSchema: GenMessage<CreateResourceRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.CreateResourceResponse
+ */
+export declare type CreateResourceResponse = Message<"monoauth.clients.v1.CreateResourceResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Resource resource = 1;
+   */
+  resource?: Resource | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.CreateResourceResponse.
+ * Use `create(CreateResourceResponseSchema)` to create a new message.
+ */
+export declare const CreateResourceResponseSchema: GenMessage<CreateResourceResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.GetResourceRequest
+ */
+export declare type GetResourceRequest = Message<"monoauth.clients.v1.GetResourceRequest"> & {
+  /**
+   * Absolute URI without fragment.
+   *
+   * @generated from field: string identifier = 1;
+   */
+  identifier: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.GetResourceRequest.
+ * Use `create(GetResourceRequestSchema)` to create a new message.
+ */
+export declare const GetResourceRequestSchema: GenMessage<GetResourceRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.GetResourceResponse
+ */
+export declare type GetResourceResponse = Message<"monoauth.clients.v1.GetResourceResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Resource resource = 1;
+   */
+  resource?: Resource | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.GetResourceResponse.
+ * Use `create(GetResourceResponseSchema)` to create a new message.
+ */
+export declare const GetResourceResponseSchema: GenMessage<GetResourceResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.ListResourcesRequest
+ */
+export declare type ListResourcesRequest = Message<"monoauth.clients.v1.ListResourcesRequest"> & {
+  /**
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.ListResourcesRequest.
+ * Use `create(ListResourcesRequestSchema)` to create a new message.
+ */
+export declare const ListResourcesRequestSchema: GenMessage<ListResourcesRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.ListResourcesResponse
+ */
+export declare type ListResourcesResponse = Message<"monoauth.clients.v1.ListResourcesResponse"> & {
+  /**
+   * @generated from field: repeated monoauth.clients.v1.Resource resources = 1;
+   */
+  resources: Resource[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.ListResourcesResponse.
+ * Use `create(ListResourcesResponseSchema)` to create a new message.
+ */
+export declare const ListResourcesResponseSchema: GenMessage<ListResourcesResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.UpdateResourceRequest
+ */
+export declare type UpdateResourceRequest = Message<"monoauth.clients.v1.UpdateResourceRequest"> & {
+  /**
+   * Absolute URI without fragment.
+   *
+   * @generated from field: string identifier = 1;
+   */
+  identifier: string;
+
+  /**
+   * The version that the change is based on.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: repeated string scopes = 4;
+   */
+  scopes: string[];
+
+  /**
+   * @generated from field: int32 access_token_ttl_seconds = 5;
+   */
+  accessTokenTtlSeconds: number;
+
+  /**
+   * @generated from field: bool dpop_required = 6;
+   */
+  dpopRequired: boolean;
+
+  /**
+   * @generated from field: bool is_default = 7;
+   */
+  isDefault: boolean;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.UpdateResourceRequest.
+ * Use `create(UpdateResourceRequestSchema)` to create a new message.
+ */
+export declare const UpdateResourceRequestSchema: GenMessage<UpdateResourceRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.UpdateResourceResponse
+ */
+export declare type UpdateResourceResponse = Message<"monoauth.clients.v1.UpdateResourceResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Resource resource = 1;
+   */
+  resource?: Resource | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.UpdateResourceResponse.
+ * Use `create(UpdateResourceResponseSchema)` to create a new message.
+ */
+export declare const UpdateResourceResponseSchema: GenMessage<UpdateResourceResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.RetireResourceRequest
+ */
+export declare type RetireResourceRequest = Message<"monoauth.clients.v1.RetireResourceRequest"> & {
+  /**
+   * Absolute URI without fragment.
+   *
+   * @generated from field: string identifier = 1;
+   */
+  identifier: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RetireResourceRequest.
+ * Use `create(RetireResourceRequestSchema)` to create a new message.
+ */
+export declare const RetireResourceRequestSchema: GenMessage<RetireResourceRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.RetireResourceResponse
+ */
+export declare type RetireResourceResponse = Message<"monoauth.clients.v1.RetireResourceResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.Resource resource = 1;
+   */
+  resource?: Resource | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RetireResourceResponse.
+ * Use `create(RetireResourceResponseSchema)` to create a new message.
+ */
+export declare const RetireResourceResponseSchema: GenMessage<RetireResourceResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.RegistrationToken
+ */
+export declare type RegistrationToken = Message<"monoauth.clients.v1.RegistrationToken"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Who it was made for.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * @generated from field: monoauth.clients.v1.Environment environment = 3;
+   */
+  environment: Environment;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * The client that was registered with it, if any.
+   *
+   * @generated from field: string used_for_client_id = 6;
+   */
+  usedForClientId: string;
+
+  /**
+   * @generated from field: bool revoked = 7;
+   */
+  revoked: boolean;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RegistrationToken.
+ * Use `create(RegistrationTokenSchema)` to create a new message.
+ */
+export declare const RegistrationTokenSchema: GenMessage<RegistrationToken>;
+
+/**
+ * @generated from message monoauth.clients.v1.CreateRegistrationTokenRequest
+ */
+export declare type CreateRegistrationTokenRequest = Message<"monoauth.clients.v1.CreateRegistrationTokenRequest"> & {
+  /**
+   * @generated from field: string label = 1;
+   */
+  label: string;
+
+  /**
+   * Unspecified: production.
+   *
+   * @generated from field: monoauth.clients.v1.Environment environment = 2;
+   */
+  environment: Environment;
+
+  /**
+   * 0: one day.
+   *
+   * @generated from field: int32 ttl_seconds = 3;
+   */
+  ttlSeconds: number;
+
+  /**
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.CreateRegistrationTokenRequest.
+ * Use `create(CreateRegistrationTokenRequestSchema)` to create a new message.
+ */
+export declare const CreateRegistrationTokenRequestSchema: GenMessage<CreateRegistrationTokenRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.CreateRegistrationTokenResponse
+ */
+export declare type CreateRegistrationTokenResponse = Message<"monoauth.clients.v1.CreateRegistrationTokenResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.RegistrationToken registration_token = 1;
+   */
+  registrationToken?: RegistrationToken | undefined;
+
+  /**
+   * Shown once.
+   *
+   * @generated from field: string token = 2;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.CreateRegistrationTokenResponse.
+ * Use `create(CreateRegistrationTokenResponseSchema)` to create a new message.
+ */
+export declare const CreateRegistrationTokenResponseSchema: GenMessage<CreateRegistrationTokenResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.ListRegistrationTokensRequest
+ */
+export declare type ListRegistrationTokensRequest = Message<"monoauth.clients.v1.ListRegistrationTokensRequest"> & {
+  /**
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.ListRegistrationTokensRequest.
+ * Use `create(ListRegistrationTokensRequestSchema)` to create a new message.
+ */
+export declare const ListRegistrationTokensRequestSchema: GenMessage<ListRegistrationTokensRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.ListRegistrationTokensResponse
+ */
+export declare type ListRegistrationTokensResponse = Message<"monoauth.clients.v1.ListRegistrationTokensResponse"> & {
+  /**
+   * @generated from field: repeated monoauth.clients.v1.RegistrationToken registration_tokens = 1;
+   */
+  registrationTokens: RegistrationToken[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.ListRegistrationTokensResponse.
+ * Use `create(ListRegistrationTokensResponseSchema)` to create a new message.
+ */
+export declare const ListRegistrationTokensResponseSchema: GenMessage<ListRegistrationTokensResponse>;
+
+/**
+ * @generated from message monoauth.clients.v1.RevokeRegistrationTokenRequest
+ */
+export declare type RevokeRegistrationTokenRequest = Message<"monoauth.clients.v1.RevokeRegistrationTokenRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RevokeRegistrationTokenRequest.
+ * Use `create(RevokeRegistrationTokenRequestSchema)` to create a new message.
+ */
+export declare const RevokeRegistrationTokenRequestSchema: GenMessage<RevokeRegistrationTokenRequest>;
+
+/**
+ * @generated from message monoauth.clients.v1.RevokeRegistrationTokenResponse
+ */
+export declare type RevokeRegistrationTokenResponse = Message<"monoauth.clients.v1.RevokeRegistrationTokenResponse"> & {
+  /**
+   * @generated from field: monoauth.clients.v1.RegistrationToken registration_token = 1;
+   */
+  registrationToken?: RegistrationToken | undefined;
+};
+
+/**
+ * Describes the message monoauth.clients.v1.RevokeRegistrationTokenResponse.
+ * Use `create(RevokeRegistrationTokenResponseSchema)` to create a new message.
+ */
+export declare const RevokeRegistrationTokenResponseSchema: GenMessage<RevokeRegistrationTokenResponse>;
+
+/**
  * @generated from enum monoauth.clients.v1.ClientKind
  */
 export enum ClientKind {
@@ -253,6 +1402,13 @@ export enum ClientKind {
    * @generated from enum value: CLIENT_KIND_SERVICE = 4;
    */
   SERVICE = 4,
+
+  /**
+   * An application that people sign in to.
+   *
+   * @generated from enum value: CLIENT_KIND_APP = 5;
+   */
+  APP = 5,
 }
 
 /**
@@ -283,6 +1439,20 @@ export enum ClientStatus {
    * @generated from enum value: CLIENT_STATUS_RETIRED = 3;
    */
   RETIRED = 3,
+
+  /**
+   * Made, and not submitted.
+   *
+   * @generated from enum value: CLIENT_STATUS_DRAFT = 4;
+   */
+  DRAFT = 4,
+
+  /**
+   * Waits for its first approval.
+   *
+   * @generated from enum value: CLIENT_STATUS_SUBMITTED = 5;
+   */
+  SUBMITTED = 5,
 }
 
 /**
@@ -291,14 +1461,129 @@ export enum ClientStatus {
 export declare const ClientStatusSchema: GenEnum<ClientStatus>;
 
 /**
- * OAuth clients of a tenant. Hosts' clients are made by redeeming an invite, never here.
+ * A client, its secrets, keys, codes and tokens belong to one environment and work in no other.
+ *
+ * @generated from enum monoauth.clients.v1.Environment
+ */
+export enum Environment {
+  /**
+   * @generated from enum value: ENVIRONMENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ENVIRONMENT_DEVELOPMENT = 1;
+   */
+  DEVELOPMENT = 1,
+
+  /**
+   * @generated from enum value: ENVIRONMENT_STAGING = 2;
+   */
+  STAGING = 2,
+
+  /**
+   * @generated from enum value: ENVIRONMENT_PRODUCTION = 3;
+   */
+  PRODUCTION = 3,
+}
+
+/**
+ * Describes the enum monoauth.clients.v1.Environment.
+ */
+export declare const EnvironmentSchema: GenEnum<Environment>;
+
+/**
+ * How the client proves that it is one, at every endpoint.
+ *
+ * @generated from enum monoauth.clients.v1.AuthMethod
+ */
+export enum AuthMethod {
+  /**
+   * @generated from enum value: AUTH_METHOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: AUTH_METHOD_PRIVATE_KEY_JWT = 1;
+   */
+  PRIVATE_KEY_JWT = 1,
+
+  /**
+   * @generated from enum value: AUTH_METHOD_CLIENT_SECRET_BASIC = 2;
+   */
+  CLIENT_SECRET_BASIC = 2,
+
+  /**
+   * @generated from enum value: AUTH_METHOD_CLIENT_SECRET_POST = 3;
+   */
+  CLIENT_SECRET_POST = 3,
+
+  /**
+   * RFC 8705: a certificate that a trusted proxy has verified.
+   *
+   * @generated from enum value: AUTH_METHOD_TLS_CLIENT_AUTH = 4;
+   */
+  TLS_CLIENT_AUTH = 4,
+
+  /**
+   * A public client: PKCE alone.
+   *
+   * @generated from enum value: AUTH_METHOD_NONE = 5;
+   */
+  NONE = 5,
+}
+
+/**
+ * Describes the enum monoauth.clients.v1.AuthMethod.
+ */
+export declare const AuthMethodSchema: GenEnum<AuthMethod>;
+
+/**
+ * Where the client came from.
+ *
+ * @generated from enum monoauth.clients.v1.ClientSource
+ */
+export enum ClientSource {
+  /**
+   * @generated from enum value: CLIENT_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: CLIENT_SOURCE_OPERATOR = 1;
+   */
+  OPERATOR = 1,
+
+  /**
+   * RFC 7591.
+   *
+   * @generated from enum value: CLIENT_SOURCE_REGISTRATION = 2;
+   */
+  REGISTRATION = 2,
+
+  /**
+   * A client ID metadata document; the client's id is its URL.
+   *
+   * @generated from enum value: CLIENT_SOURCE_METADATA_DOCUMENT = 3;
+   */
+  METADATA_DOCUMENT = 3,
+}
+
+/**
+ * Describes the enum monoauth.clients.v1.ClientSource.
+ */
+export declare const ClientSourceSchema: GenEnum<ClientSource>;
+
+/**
+ * OAuth clients of a tenant and the resources that they ask tokens for. A client is governed: what it may do stands in its
+ * manifest, and only an approved manifest counts. Hosts' clients are made by redeeming an invite, never here.
  *
  * @generated from service monoauth.clients.v1.ClientService
  */
 export declare const ClientService: GenService<{
   /**
-   * Makes a client that authenticates with private_key_jwt by the keys given. A resource server also names its
-   * resource, which becomes a valid audience for exchanges.
+   * Makes a client as a draft, which gets no token until its manifest is approved. A resource server also names its
+   * resource, which becomes a valid audience.
    *
    * @generated from rpc monoauth.clients.v1.ClientService.CreateClient
    */
@@ -326,6 +1611,177 @@ export declare const ClientService: GenService<{
     methodKind: "unary";
     input: typeof ListClientsRequestSchema;
     output: typeof ListClientsResponseSchema;
+  },
+  /**
+   * Asks for the approval of a draft, or of what was proposed since.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.SubmitClient
+   */
+  submitClient: {
+    methodKind: "unary";
+    input: typeof SubmitClientRequestSchema;
+    output: typeof SubmitClientResponseSchema;
+  },
+  /**
+   * Puts exactly the manifest of this hash in force. Any other hash is stale_version.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.ApproveClient
+   */
+  approveClient: {
+    methodKind: "unary";
+    input: typeof ApproveClientRequestSchema;
+    output: typeof ApproveClientResponseSchema;
+  },
+  /**
+   * Sends what was submitted back, with the reason; what is in force stays in force.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.RejectClient
+   */
+  rejectClient: {
+    methodKind: "unary";
+    input: typeof RejectClientRequestSchema;
+    output: typeof RejectClientResponseSchema;
+  },
+  /**
+   * Changes the manifest. What narrows it applies at once; what widens it is proposed and changes nothing until it is
+   * approved.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.UpdateClient
+   */
+  updateClient: {
+    methodKind: "unary";
+    input: typeof UpdateClientRequestSchema;
+    output: typeof UpdateClientResponseSchema;
+  },
+  /**
+   * Makes a new secret, shown once; the one before lives on for the overlap. At most two live at a time.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.RotateSecret
+   */
+  rotateSecret: {
+    methodKind: "unary";
+    input: typeof RotateSecretRequestSchema;
+    output: typeof RotateSecretResponseSchema;
+  },
+  /**
+   * Ends one secret at once.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.RetireSecret
+   */
+  retireSecret: {
+    methodKind: "unary";
+    input: typeof RetireSecretRequestSchema;
+    output: typeof RetireSecretResponseSchema;
+  },
+  /**
+   * Nothing is issued to the client until it is resumed, and what it holds is refused.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.SuspendClient
+   */
+  suspendClient: {
+    methodKind: "unary";
+    input: typeof SuspendClientRequestSchema;
+    output: typeof SuspendClientResponseSchema;
+  },
+  /**
+   * Ends a suspension. What was revoked stays revoked.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.ResumeClient
+   */
+  resumeClient: {
+    methodKind: "unary";
+    input: typeof ResumeClientRequestSchema;
+    output: typeof ResumeClientResponseSchema;
+  },
+  /**
+   * Ends the client for good, with its tokens, grants and secrets.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.RetireClient
+   */
+  retireClient: {
+    methodKind: "unary";
+    input: typeof RetireClientRequestSchema;
+    output: typeof RetireClientResponseSchema;
+  },
+  /**
+   * Registers an API that tokens can be made for.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.CreateResource
+   */
+  createResource: {
+    methodKind: "unary";
+    input: typeof CreateResourceRequestSchema;
+    output: typeof CreateResourceResponseSchema;
+  },
+  /**
+   * One resource of the tenant.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.GetResource
+   */
+  getResource: {
+    methodKind: "unary";
+    input: typeof GetResourceRequestSchema;
+    output: typeof GetResourceResponseSchema;
+  },
+  /**
+   * Every resource of the tenant, by identifier.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.ListResources
+   */
+  listResources: {
+    methodKind: "unary";
+    input: typeof ListResourcesRequestSchema;
+    output: typeof ListResourcesResponseSchema;
+  },
+  /**
+   * Changes what is issued for a resource from now on.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.UpdateResource
+   */
+  updateResource: {
+    methodKind: "unary";
+    input: typeof UpdateResourceRequestSchema;
+    output: typeof UpdateResourceResponseSchema;
+  },
+  /**
+   * Nothing is issued for the resource any more. Its identifier is never free again.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.RetireResource
+   */
+  retireResource: {
+    methodKind: "unary";
+    input: typeof RetireResourceRequestSchema;
+    output: typeof RetireResourceResponseSchema;
+  },
+  /**
+   * Makes an initial access token (RFC 7591 section 3): whoever holds it registers one client, as a draft.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.CreateRegistrationToken
+   */
+  createRegistrationToken: {
+    methodKind: "unary";
+    input: typeof CreateRegistrationTokenRequestSchema;
+    output: typeof CreateRegistrationTokenResponseSchema;
+  },
+  /**
+   * Initial access tokens, newest first.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.ListRegistrationTokens
+   */
+  listRegistrationTokens: {
+    methodKind: "unary";
+    input: typeof ListRegistrationTokensRequestSchema;
+    output: typeof ListRegistrationTokensResponseSchema;
+  },
+  /**
+   * Ends an initial access token that was not used.
+   *
+   * @generated from rpc monoauth.clients.v1.ClientService.RevokeRegistrationToken
+   */
+  revokeRegistrationToken: {
+    methodKind: "unary";
+    input: typeof RevokeRegistrationTokenRequestSchema;
+    output: typeof RevokeRegistrationTokenResponseSchema;
   },
 }>;
 

@@ -11,56 +11,322 @@ import { file_monoauth_access_v1_access } from "../../access/v1/access_pb.js";
  * Describes the file monoauth/clients/v1/clients.proto.
  */
 export const file_monoauth_clients_v1_clients = /*@__PURE__*/
-  fileDesc("CiFtb25vYXV0aC9jbGllbnRzL3YxL2NsaWVudHMucHJvdG8SE21vbm9hdXRoLmNsaWVudHMudjEikAIKBkNsaWVudBIKCgJpZBgBIAEoCRItCgRraW5kGAIgASgOMh8ubW9ub2F1dGguY2xpZW50cy52MS5DbGllbnRLaW5kEgwKBG5hbWUYAyABKAkSMQoGc3RhdHVzGAQgASgOMiEubW9ub2F1dGguY2xpZW50cy52MS5DbGllbnRTdGF0dXMSDgoGc2NvcGVzGAUgAygJEhEKCWF1ZGllbmNlcxgGIAMoCRIQCghyZXNvdXJjZRgHIAEoCRIlCgRqd2tzGAggASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIuCgpjcmVhdGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfAgoTQ3JlYXRlQ2xpZW50UmVxdWVzdBI5CgRraW5kGAEgASgOMh8ubW9ub2F1dGguY2xpZW50cy52MS5DbGllbnRLaW5kQgq6SAeCAQQYAxgEEhcKBG5hbWUYAiABKAlCCbpIBnIEEAEYeBIgCgZzY29wZXMYAyADKAlCELpIDZIBChBAIgZyBBABGHgSJQoJYXVkaWVuY2VzGAQgAygJQhK6SA+SAQwQECIIcgYYgASIAQESGgoIcmVzb3VyY2UYBSABKAlCCLpIBXIDGIAEEi0KBGp3a3MYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Qga6SAPIAQESIAoPaWRlbXBvdGVuY3lfa2V5GAcgASgJQge6SARyAhhAIkMKFENyZWF0ZUNsaWVudFJlc3BvbnNlEisKBmNsaWVudBgBIAEoCzIbLm1vbm9hdXRoLmNsaWVudHMudjEuQ2xpZW50IikKEEdldENsaWVudFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQCJAChFHZXRDbGllbnRSZXNwb25zZRIrCgZjbGllbnQYASABKAsyGy5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudCJRChJMaXN0Q2xpZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIABIlwKE0xpc3RDbGllbnRzUmVzcG9uc2USLAoHY2xpZW50cxgBIAMoCzIbLm1vbm9hdXRoLmNsaWVudHMudjEuQ2xpZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSqIAQoKQ2xpZW50S2luZBIbChdDTElFTlRfS0lORF9VTlNQRUNJRklFRBAAEhQKEENMSUVOVF9LSU5EX0hPU1QQARIVChFDTElFTlRfS0lORF9BR0VOVBACEhcKE0NMSUVOVF9LSU5EX01BQ0hJTkUQAxIXChNDTElFTlRfS0lORF9TRVJWSUNFEAQqgQEKDENsaWVudFN0YXR1cxIdChlDTElFTlRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWQ0xJRU5UX1NUQVRVU19BUFBST1ZFRBABEhsKF0NMSUVOVF9TVEFUVVNfU1VTUEVOREVEEAISGQoVQ0xJRU5UX1NUQVRVU19SRVRJUkVEEAMyjQMKDUNsaWVudFNlcnZpY2USjQEKDENyZWF0ZUNsaWVudBIoLm1vbm9hdXRoLmNsaWVudHMudjEuQ3JlYXRlQ2xpZW50UmVxdWVzdBopLm1vbm9hdXRoLmNsaWVudHMudjEuQ3JlYXRlQ2xpZW50UmVzcG9uc2UiKIrOGCQKDmNsaWVudHM6bWFuYWdlEAEaDmNsaWVudC5jcmVhdGVkIAIScgoJR2V0Q2xpZW50EiUubW9ub2F1dGguY2xpZW50cy52MS5HZXRDbGllbnRSZXF1ZXN0GiYubW9ub2F1dGguY2xpZW50cy52MS5HZXRDbGllbnRSZXNwb25zZSIWis4YEgoMY2xpZW50czpyZWFkEAEgARJ4CgtMaXN0Q2xpZW50cxInLm1vbm9hdXRoLmNsaWVudHMudjEuTGlzdENsaWVudHNSZXF1ZXN0GigubW9ub2F1dGguY2xpZW50cy52MS5MaXN0Q2xpZW50c1Jlc3BvbnNlIhaKzhgSCgxjbGllbnRzOnJlYWQQASABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_monoauth_access_v1_access]);
+  fileDesc("CiFtb25vYXV0aC9jbGllbnRzL3YxL2NsaWVudHMucHJvdG8SE21vbm9hdXRoLmNsaWVudHMudjEiyQQKCE1hbmlmZXN0EiAKBnNjb3BlcxgBIAMoCUIQukgNkgEKEEAiBnIEEAEYeBIlCglhdWRpZW5jZXMYAiADKAlCErpID5IBDBAQIghyBhiABIgBARIlCgtncmFudF90eXBlcxgDIAMoCUIQukgNkgEKEAgiBnIEEAEYeBIoCg1yZWRpcmVjdF91cmlzGAQgAygJQhG6SA6SAQsQECIHcgUQARiABBI0Chlwb3N0X2xvZ291dF9yZWRpcmVjdF91cmlzGAUgAygJQhG6SA6SAQsQECIHcgUQARiABBIoChZiYWNrY2hhbm5lbF9sb2dvdXRfdXJpGAYgASgJQgi6SAVyAxiABBI+CgthdXRoX21ldGhvZBgHIAEoDjIfLm1vbm9hdXRoLmNsaWVudHMudjEuQXV0aE1ldGhvZEIIukgFggECEAESJQoEandrcxgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGgoIandrc191cmkYCSABKAlCCLpIBXIDGIAEEiAKDnRsc19zdWJqZWN0X2RuGAogASgJQgi6SAVyAxiABBItChhhY2Nlc3NfdG9rZW5fdHRsX3NlY29uZHMYCyABKAVCC7pICBoGGICjBSgAEi8KGXJlZnJlc2hfdG9rZW5fdHRsX3NlY29uZHMYDCABKAVCDLpICRoHGIDnhA8oABIgChhkcG9wX2JvdW5kX2FjY2Vzc190b2tlbnMYDSABKAgSHAoKY2xpZW50X3VyaRgOIAEoCUIIukgFcgMYgAQirAEKDENsaWVudFNlY3JldBIKCgJpZBgBIAEoCRIuCgpjcmVhdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3VzZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqYFCgZDbGllbnQSCgoCaWQYASABKAkSLQoEa2luZBgCIAEoDjIfLm1vbm9hdXRoLmNsaWVudHMudjEuQ2xpZW50S2luZBIMCgRuYW1lGAMgASgJEjEKBnN0YXR1cxgEIAEoDjIhLm1vbm9hdXRoLmNsaWVudHMudjEuQ2xpZW50U3RhdHVzEg4KBnNjb3BlcxgFIAMoCRIRCglhdWRpZW5jZXMYBiADKAkSEAoIcmVzb3VyY2UYByABKAkSJQoEandrcxgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLgoKY3JlYXRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoLZW52aXJvbm1lbnQYCiABKA4yIC5tb25vYXV0aC5jbGllbnRzLnYxLkVudmlyb25tZW50Eg8KB3Byb2R1Y3QYCyABKAkSFQoNb3duZXJfdXNlcl9pZBgMIAEoCRIxCgZzb3VyY2UYDSABKA4yIS5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudFNvdXJjZRIvCghtYW5pZmVzdBgOIAEoCzIdLm1vbm9hdXRoLmNsaWVudHMudjEuTWFuaWZlc3QSFQoNbWFuaWZlc3RfaGFzaBgPIAEoCRIvCghwcm9wb3NlZBgQIAEoCzIdLm1vbm9hdXRoLmNsaWVudHMudjEuTWFuaWZlc3QSFQoNcHJvcG9zZWRfaGFzaBgRIAEoCRIaChJwcm9wb3NlZF9zdWJtaXR0ZWQYEiABKAgSDwoHdmVyc2lvbhgTIAEoAxIyCgdzZWNyZXRzGBQgAygLMiEubW9ub2F1dGguY2xpZW50cy52MS5DbGllbnRTZWNyZXQSEQoJY2xpZW50X2lkGBUgASgJIvwDChNDcmVhdGVDbGllbnRSZXF1ZXN0EjsKBGtpbmQYASABKA4yHy5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudEtpbmRCDLpICYIBBhgDGAQYBRIXCgRuYW1lGAIgASgJQgm6SAZyBBABGHgSIAoGc2NvcGVzGAMgAygJQhC6SA2SAQoQQCIGcgQQARh4EiUKCWF1ZGllbmNlcxgEIAMoCUISukgPkgEMEBAiCHIGGIAEiAEBEhoKCHJlc291cmNlGAUgASgJQgi6SAVyAxiABBIlCgRqd2tzGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIgCg9pZGVtcG90ZW5jeV9rZXkYByABKAlCB7pIBHICGEASPwoLZW52aXJvbm1lbnQYCCABKA4yIC5tb25vYXV0aC5jbGllbnRzLnYxLkVudmlyb25tZW50Qgi6SAWCAQIQARIuCgdwcm9kdWN0GAkgASgJQh26SBpyGBg/MhReKFthLXpdW2EtejAtOS1dKik/JBIeCg1vd25lcl91c2VyX2lkGAogASgJQge6SARyAhhAEi8KCG1hbmlmZXN0GAsgASgLMh0ubW9ub2F1dGguY2xpZW50cy52MS5NYW5pZmVzdBIOCgZzdWJtaXQYDCABKAgSDwoHYXBwcm92ZRgNIAEoCCJaChRDcmVhdGVDbGllbnRSZXNwb25zZRIrCgZjbGllbnQYASABKAsyGy5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudBIVCg1jbGllbnRfc2VjcmV0GAIgASgJIikKEEdldENsaWVudFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQCJAChFHZXRDbGllbnRSZXNwb25zZRIrCgZjbGllbnQYASABKAsyGy5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudCJRChJMaXN0Q2xpZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIABIlwKE0xpc3RDbGllbnRzUmVzcG9uc2USLAoHY2xpZW50cxgBIAMoCzIbLm1vbm9hdXRoLmNsaWVudHMudjEuQ2xpZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJMChNTdWJtaXRDbGllbnRSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEASHgoNcHJvcG9zZWRfaGFzaBgCIAEoCUIHukgEcgIYQCJDChRTdWJtaXRDbGllbnRSZXNwb25zZRIrCgZjbGllbnQYASABKAsyGy5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudCJPChRBcHByb3ZlQ2xpZW50UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEiAKDW1hbmlmZXN0X2hhc2gYAiABKAlCCbpIBnIEEAEYQCJEChVBcHByb3ZlQ2xpZW50UmVzcG9uc2USKwoGY2xpZW50GAEgASgLMhsubW9ub2F1dGguY2xpZW50cy52MS5DbGllbnQiSAoTUmVqZWN0Q2xpZW50UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhoKBnJlYXNvbhgCIAEoCUIKukgHcgUQARj0AyJDChRSZWplY3RDbGllbnRSZXNwb25zZRIrCgZjbGllbnQYASABKAsyGy5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudCKmAQoTVXBkYXRlQ2xpZW50UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEg8KB3ZlcnNpb24YAiABKAMSNwoIbWFuaWZlc3QYAyABKAsyHS5tb25vYXV0aC5jbGllbnRzLnYxLk1hbmlmZXN0Qga6SAPIAQESDgoGc3VibWl0GAQgASgIEh4KDW93bmVyX3VzZXJfaWQYBSABKAlCB7pIBHICGEAiQwoUVXBkYXRlQ2xpZW50UmVzcG9uc2USKwoGY2xpZW50GAEgASgLMhsubW9ub2F1dGguY2xpZW50cy52MS5DbGllbnQimAEKE1JvdGF0ZVNlY3JldFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIlCg9vdmVybGFwX3NlY29uZHMYAiABKAVCDLpICRoHGICangEoABIhCgt0dGxfc2Vjb25kcxgDIAEoBUIMukgJGgcYgOeEDygAEiAKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIHukgEcgIYQCJgChRSb3RhdGVTZWNyZXRSZXNwb25zZRIxCgZzZWNyZXQYASABKAsyIS5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudFNlY3JldBIVCg1jbGllbnRfc2VjcmV0GAIgASgJIkoKE1JldGlyZVNlY3JldFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIcCglzZWNyZXRfaWQYAiABKAlCCbpIBnIEEAEYQCJDChRSZXRpcmVTZWNyZXRSZXNwb25zZRIrCgZjbGllbnQYASABKAsyGy5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudCJHChRTdXNwZW5kQ2xpZW50UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiRAoVU3VzcGVuZENsaWVudFJlc3BvbnNlEisKBmNsaWVudBgBIAEoCzIbLm1vbm9hdXRoLmNsaWVudHMudjEuQ2xpZW50IiwKE1Jlc3VtZUNsaWVudFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQCJDChRSZXN1bWVDbGllbnRSZXNwb25zZRIrCgZjbGllbnQYASABKAsyGy5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudCJGChNSZXRpcmVDbGllbnRSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEASGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AyJDChRSZXRpcmVDbGllbnRSZXNwb25zZRIrCgZjbGllbnQYASABKAsyGy5tb25vYXV0aC5jbGllbnRzLnYxLkNsaWVudCK2AgoIUmVzb3VyY2USEgoKaWRlbnRpZmllchgBIAEoCRIMCgRuYW1lGAIgASgJEjUKC2Vudmlyb25tZW50GAMgASgOMiAubW9ub2F1dGguY2xpZW50cy52MS5FbnZpcm9ubWVudBIPCgdwcm9kdWN0GAQgASgJEg4KBnNjb3BlcxgFIAMoCRIgChhhY2Nlc3NfdG9rZW5fdHRsX3NlY29uZHMYBiABKAUSFQoNZHBvcF9yZXF1aXJlZBgHIAEoCBISCgppc19kZWZhdWx0GAggASgIEhEKCWNsaWVudF9pZBgJIAEoCRIPCgdyZXRpcmVkGAogASgIEg8KB3ZlcnNpb24YCyABKAMSLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi3wIKFUNyZWF0ZVJlc291cmNlUmVxdWVzdBIeCgppZGVudGlmaWVyGAEgASgJQgq6SAdyBRABGIAEEhcKBG5hbWUYAiABKAlCCbpIBnIEEAEYeBI/CgtlbnZpcm9ubWVudBgDIAEoDjIgLm1vbm9hdXRoLmNsaWVudHMudjEuRW52aXJvbm1lbnRCCLpIBYIBAhABEi4KB3Byb2R1Y3QYBCABKAlCHbpIGnIYGD8yFF4oW2Etel1bYS16MC05LV0qKT8kEiAKBnNjb3BlcxgFIAMoCUIQukgNkgEKEEAiBnIEEAEYeBItChhhY2Nlc3NfdG9rZW5fdHRsX3NlY29uZHMYBiABKAVCC7pICBoGGICjBSgAEhUKDWRwb3BfcmVxdWlyZWQYByABKAgSEgoKaXNfZGVmYXVsdBgIIAEoCBIgCg9pZGVtcG90ZW5jeV9rZXkYCSABKAlCB7pIBHICGEAiSQoWQ3JlYXRlUmVzb3VyY2VSZXNwb25zZRIvCghyZXNvdXJjZRgBIAEoCzIdLm1vbm9hdXRoLmNsaWVudHMudjEuUmVzb3VyY2UiNAoSR2V0UmVzb3VyY2VSZXF1ZXN0Eh4KCmlkZW50aWZpZXIYASABKAlCCrpIB3IFEAEYgAQiRgoTR2V0UmVzb3VyY2VSZXNwb25zZRIvCghyZXNvdXJjZRgBIAEoCzIdLm1vbm9hdXRoLmNsaWVudHMudjEuUmVzb3VyY2UiUwoUTGlzdFJlc291cmNlc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEImIKFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIwCglyZXNvdXJjZXMYASADKAsyHS5tb25vYXV0aC5jbGllbnRzLnYxLlJlc291cmNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLdAQoVVXBkYXRlUmVzb3VyY2VSZXF1ZXN0Eh4KCmlkZW50aWZpZXIYASABKAlCCrpIB3IFEAEYgAQSDwoHdmVyc2lvbhgCIAEoAxIXCgRuYW1lGAMgASgJQgm6SAZyBBABGHgSIAoGc2NvcGVzGAQgAygJQhC6SA2SAQoQQCIGcgQQARh4Ei0KGGFjY2Vzc190b2tlbl90dGxfc2Vjb25kcxgFIAEoBUILukgIGgYYgKMFKAASFQoNZHBvcF9yZXF1aXJlZBgGIAEoCBISCgppc19kZWZhdWx0GAcgASgIIkkKFlVwZGF0ZVJlc291cmNlUmVzcG9uc2USLwoIcmVzb3VyY2UYASABKAsyHS5tb25vYXV0aC5jbGllbnRzLnYxLlJlc291cmNlIjcKFVJldGlyZVJlc291cmNlUmVxdWVzdBIeCgppZGVudGlmaWVyGAEgASgJQgq6SAdyBRABGIAEIkkKFlJldGlyZVJlc291cmNlUmVzcG9uc2USLwoIcmVzb3VyY2UYASABKAsyHS5tb25vYXV0aC5jbGllbnRzLnYxLlJlc291cmNlIvIBChFSZWdpc3RyYXRpb25Ub2tlbhIKCgJpZBgBIAEoCRINCgVsYWJlbBgCIAEoCRI1CgtlbnZpcm9ubWVudBgDIAEoDjIgLm1vbm9hdXRoLmNsaWVudHMudjEuRW52aXJvbm1lbnQSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoSdXNlZF9mb3JfY2xpZW50X2lkGAYgASgJEg8KB3Jldm9rZWQYByABKAgiwAEKHkNyZWF0ZVJlZ2lzdHJhdGlvblRva2VuUmVxdWVzdBIYCgVsYWJlbBgBIAEoCUIJukgGcgQQARh4Ej8KC2Vudmlyb25tZW50GAIgASgOMiAubW9ub2F1dGguY2xpZW50cy52MS5FbnZpcm9ubWVudEIIukgFggECEAESIQoLdHRsX3NlY29uZHMYAyABKAVCDLpICRoHGICangEoABIgCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCB7pIBHICGEAidAofQ3JlYXRlUmVnaXN0cmF0aW9uVG9rZW5SZXNwb25zZRJCChJyZWdpc3RyYXRpb25fdG9rZW4YASABKAsyJi5tb25vYXV0aC5jbGllbnRzLnYxLlJlZ2lzdHJhdGlvblRva2VuEg0KBXRva2VuGAIgASgJIlwKHUxpc3RSZWdpc3RyYXRpb25Ub2tlbnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUYyAEoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJ+Ch5MaXN0UmVnaXN0cmF0aW9uVG9rZW5zUmVzcG9uc2USQwoTcmVnaXN0cmF0aW9uX3Rva2VucxgBIAMoCzImLm1vbm9hdXRoLmNsaWVudHMudjEuUmVnaXN0cmF0aW9uVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjcKHlJldm9rZVJlZ2lzdHJhdGlvblRva2VuUmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAImUKH1Jldm9rZVJlZ2lzdHJhdGlvblRva2VuUmVzcG9uc2USQgoScmVnaXN0cmF0aW9uX3Rva2VuGAEgASgLMiYubW9ub2F1dGguY2xpZW50cy52MS5SZWdpc3RyYXRpb25Ub2tlbiqdAQoKQ2xpZW50S2luZBIbChdDTElFTlRfS0lORF9VTlNQRUNJRklFRBAAEhQKEENMSUVOVF9LSU5EX0hPU1QQARIVChFDTElFTlRfS0lORF9BR0VOVBACEhcKE0NMSUVOVF9LSU5EX01BQ0hJTkUQAxIXChNDTElFTlRfS0lORF9TRVJWSUNFEAQSEwoPQ0xJRU5UX0tJTkRfQVBQEAUqtwEKDENsaWVudFN0YXR1cxIdChlDTElFTlRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWQ0xJRU5UX1NUQVRVU19BUFBST1ZFRBABEhsKF0NMSUVOVF9TVEFUVVNfU1VTUEVOREVEEAISGQoVQ0xJRU5UX1NUQVRVU19SRVRJUkVEEAMSFwoTQ0xJRU5UX1NUQVRVU19EUkFGVBAEEhsKF0NMSUVOVF9TVEFUVVNfU1VCTUlUVEVEEAUqfAoLRW52aXJvbm1lbnQSGwoXRU5WSVJPTk1FTlRfVU5TUEVDSUZJRUQQABIbChdFTlZJUk9OTUVOVF9ERVZFTE9QTUVOVBABEhcKE0VOVklST05NRU5UX1NUQUdJTkcQAhIaChZFTlZJUk9OTUVOVF9QUk9EVUNUSU9OEAMqygEKCkF1dGhNZXRob2QSGwoXQVVUSF9NRVRIT0RfVU5TUEVDSUZJRUQQABIfChtBVVRIX01FVEhPRF9QUklWQVRFX0tFWV9KV1QQARIjCh9BVVRIX01FVEhPRF9DTElFTlRfU0VDUkVUX0JBU0lDEAISIgoeQVVUSF9NRVRIT0RfQ0xJRU5UX1NFQ1JFVF9QT1NUEAMSHwobQVVUSF9NRVRIT0RfVExTX0NMSUVOVF9BVVRIEAQSFAoQQVVUSF9NRVRIT0RfTk9ORRAFKo4BCgxDbGllbnRTb3VyY2USHQoZQ0xJRU5UX1NPVVJDRV9VTlNQRUNJRklFRBAAEhoKFkNMSUVOVF9TT1VSQ0VfT1BFUkFUT1IQARIeChpDTElFTlRfU09VUkNFX1JFR0lTVFJBVElPThACEiMKH0NMSUVOVF9TT1VSQ0VfTUVUQURBVEFfRE9DVU1FTlQQAzKUFwoNQ2xpZW50U2VydmljZRKNAQoMQ3JlYXRlQ2xpZW50EigubW9ub2F1dGguY2xpZW50cy52MS5DcmVhdGVDbGllbnRSZXF1ZXN0GikubW9ub2F1dGguY2xpZW50cy52MS5DcmVhdGVDbGllbnRSZXNwb25zZSIois4YJAoOY2xpZW50czptYW5hZ2UQARoOY2xpZW50LmNyZWF0ZWQgAhJyCglHZXRDbGllbnQSJS5tb25vYXV0aC5jbGllbnRzLnYxLkdldENsaWVudFJlcXVlc3QaJi5tb25vYXV0aC5jbGllbnRzLnYxLkdldENsaWVudFJlc3BvbnNlIhaKzhgSCgxjbGllbnRzOnJlYWQQASABEngKC0xpc3RDbGllbnRzEicubW9ub2F1dGguY2xpZW50cy52MS5MaXN0Q2xpZW50c1JlcXVlc3QaKC5tb25vYXV0aC5jbGllbnRzLnYxLkxpc3RDbGllbnRzUmVzcG9uc2UiForOGBIKDGNsaWVudHM6cmVhZBABIAESjwEKDFN1Ym1pdENsaWVudBIoLm1vbm9hdXRoLmNsaWVudHMudjEuU3VibWl0Q2xpZW50UmVxdWVzdBopLm1vbm9hdXRoLmNsaWVudHMudjEuU3VibWl0Q2xpZW50UmVzcG9uc2UiKorOGCYKDmNsaWVudHM6bWFuYWdlEAEaEGNsaWVudC5zdWJtaXR0ZWQgAhKSAQoNQXBwcm92ZUNsaWVudBIpLm1vbm9hdXRoLmNsaWVudHMudjEuQXBwcm92ZUNsaWVudFJlcXVlc3QaKi5tb25vYXV0aC5jbGllbnRzLnYxLkFwcHJvdmVDbGllbnRSZXNwb25zZSIqis4YJgoPY2xpZW50czphcHByb3ZlEAEaD2NsaWVudC5hcHByb3ZlZCACEo8BCgxSZWplY3RDbGllbnQSKC5tb25vYXV0aC5jbGllbnRzLnYxLlJlamVjdENsaWVudFJlcXVlc3QaKS5tb25vYXV0aC5jbGllbnRzLnYxLlJlamVjdENsaWVudFJlc3BvbnNlIiqKzhgmCg9jbGllbnRzOmFwcHJvdmUQARoPY2xpZW50LnJlamVjdGVkIAISjQEKDFVwZGF0ZUNsaWVudBIoLm1vbm9hdXRoLmNsaWVudHMudjEuVXBkYXRlQ2xpZW50UmVxdWVzdBopLm1vbm9hdXRoLmNsaWVudHMudjEuVXBkYXRlQ2xpZW50UmVzcG9uc2UiKIrOGCQKDmNsaWVudHM6bWFuYWdlEAEaDmNsaWVudC51cGRhdGVkIAISlAEKDFJvdGF0ZVNlY3JldBIoLm1vbm9hdXRoLmNsaWVudHMudjEuUm90YXRlU2VjcmV0UmVxdWVzdBopLm1vbm9hdXRoLmNsaWVudHMudjEuUm90YXRlU2VjcmV0UmVzcG9uc2UiL4rOGCsKDmNsaWVudHM6bWFuYWdlEAEaFWNsaWVudC5zZWNyZXRfcm90YXRlZCACEpQBCgxSZXRpcmVTZWNyZXQSKC5tb25vYXV0aC5jbGllbnRzLnYxLlJldGlyZVNlY3JldFJlcXVlc3QaKS5tb25vYXV0aC5jbGllbnRzLnYxLlJldGlyZVNlY3JldFJlc3BvbnNlIi+KzhgrCg5jbGllbnRzOm1hbmFnZRABGhVjbGllbnQuc2VjcmV0X3JldGlyZWQgAhKSAQoNU3VzcGVuZENsaWVudBIpLm1vbm9hdXRoLmNsaWVudHMudjEuU3VzcGVuZENsaWVudFJlcXVlc3QaKi5tb25vYXV0aC5jbGllbnRzLnYxLlN1c3BlbmRDbGllbnRSZXNwb25zZSIqis4YJgoOY2xpZW50czptYW5hZ2UQARoQY2xpZW50LnN1c3BlbmRlZCACEo4BCgxSZXN1bWVDbGllbnQSKC5tb25vYXV0aC5jbGllbnRzLnYxLlJlc3VtZUNsaWVudFJlcXVlc3QaKS5tb25vYXV0aC5jbGllbnRzLnYxLlJlc3VtZUNsaWVudFJlc3BvbnNlIimKzhglCg9jbGllbnRzOmFwcHJvdmUQARoOY2xpZW50LnJlc3VtZWQgAhKNAQoMUmV0aXJlQ2xpZW50EigubW9ub2F1dGguY2xpZW50cy52MS5SZXRpcmVDbGllbnRSZXF1ZXN0GikubW9ub2F1dGguY2xpZW50cy52MS5SZXRpcmVDbGllbnRSZXNwb25zZSIois4YJAoOY2xpZW50czptYW5hZ2UQARoOY2xpZW50LnJldGlyZWQgAhKVAQoOQ3JlYXRlUmVzb3VyY2USKi5tb25vYXV0aC5jbGllbnRzLnYxLkNyZWF0ZVJlc291cmNlUmVxdWVzdBorLm1vbm9hdXRoLmNsaWVudHMudjEuQ3JlYXRlUmVzb3VyY2VSZXNwb25zZSIqis4YJgoOY2xpZW50czptYW5hZ2UQARoQcmVzb3VyY2UuY3JlYXRlZCACEngKC0dldFJlc291cmNlEicubW9ub2F1dGguY2xpZW50cy52MS5HZXRSZXNvdXJjZVJlcXVlc3QaKC5tb25vYXV0aC5jbGllbnRzLnYxLkdldFJlc291cmNlUmVzcG9uc2UiForOGBIKDGNsaWVudHM6cmVhZBABIAESfgoNTGlzdFJlc291cmNlcxIpLm1vbm9hdXRoLmNsaWVudHMudjEuTGlzdFJlc291cmNlc1JlcXVlc3QaKi5tb25vYXV0aC5jbGllbnRzLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZSIWis4YEgoMY2xpZW50czpyZWFkEAEgARKVAQoOVXBkYXRlUmVzb3VyY2USKi5tb25vYXV0aC5jbGllbnRzLnYxLlVwZGF0ZVJlc291cmNlUmVxdWVzdBorLm1vbm9hdXRoLmNsaWVudHMudjEuVXBkYXRlUmVzb3VyY2VSZXNwb25zZSIqis4YJgoOY2xpZW50czptYW5hZ2UQARoQcmVzb3VyY2UudXBkYXRlZCACEpUBCg5SZXRpcmVSZXNvdXJjZRIqLm1vbm9hdXRoLmNsaWVudHMudjEuUmV0aXJlUmVzb3VyY2VSZXF1ZXN0GisubW9ub2F1dGguY2xpZW50cy52MS5SZXRpcmVSZXNvdXJjZVJlc3BvbnNlIiqKzhgmCg5jbGllbnRzOm1hbmFnZRABGhByZXNvdXJjZS5yZXRpcmVkIAISuwEKF0NyZWF0ZVJlZ2lzdHJhdGlvblRva2VuEjMubW9ub2F1dGguY2xpZW50cy52MS5DcmVhdGVSZWdpc3RyYXRpb25Ub2tlblJlcXVlc3QaNC5tb25vYXV0aC5jbGllbnRzLnYxLkNyZWF0ZVJlZ2lzdHJhdGlvblRva2VuUmVzcG9uc2UiNYrOGDEKD2NsaWVudHM6YXBwcm92ZRABGhpyZWdpc3RyYXRpb25fdG9rZW4uY3JlYXRlZCACEpkBChZMaXN0UmVnaXN0cmF0aW9uVG9rZW5zEjIubW9ub2F1dGguY2xpZW50cy52MS5MaXN0UmVnaXN0cmF0aW9uVG9rZW5zUmVxdWVzdBozLm1vbm9hdXRoLmNsaWVudHMudjEuTGlzdFJlZ2lzdHJhdGlvblRva2Vuc1Jlc3BvbnNlIhaKzhgSCgxjbGllbnRzOnJlYWQQASABErsBChdSZXZva2VSZWdpc3RyYXRpb25Ub2tlbhIzLm1vbm9hdXRoLmNsaWVudHMudjEuUmV2b2tlUmVnaXN0cmF0aW9uVG9rZW5SZXF1ZXN0GjQubW9ub2F1dGguY2xpZW50cy52MS5SZXZva2VSZWdpc3RyYXRpb25Ub2tlblJlc3BvbnNlIjWKzhgxCg9jbGllbnRzOmFwcHJvdmUQARoacmVnaXN0cmF0aW9uX3Rva2VuLnJldm9rZWQgAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_monoauth_access_v1_access]);
+
+/**
+ * Describes the message monoauth.clients.v1.Manifest.
+ * Use `create(ManifestSchema)` to create a new message.
+ */
+export const ManifestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 0);
+
+/**
+ * Describes the message monoauth.clients.v1.ClientSecret.
+ * Use `create(ClientSecretSchema)` to create a new message.
+ */
+export const ClientSecretSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 1);
 
 /**
  * Describes the message monoauth.clients.v1.Client.
  * Use `create(ClientSchema)` to create a new message.
  */
 export const ClientSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_clients_v1_clients, 0);
+  messageDesc(file_monoauth_clients_v1_clients, 2);
 
 /**
  * Describes the message monoauth.clients.v1.CreateClientRequest.
  * Use `create(CreateClientRequestSchema)` to create a new message.
  */
 export const CreateClientRequestSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_clients_v1_clients, 1);
+  messageDesc(file_monoauth_clients_v1_clients, 3);
 
 /**
  * Describes the message monoauth.clients.v1.CreateClientResponse.
  * Use `create(CreateClientResponseSchema)` to create a new message.
  */
 export const CreateClientResponseSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_clients_v1_clients, 2);
+  messageDesc(file_monoauth_clients_v1_clients, 4);
 
 /**
  * Describes the message monoauth.clients.v1.GetClientRequest.
  * Use `create(GetClientRequestSchema)` to create a new message.
  */
 export const GetClientRequestSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_clients_v1_clients, 3);
+  messageDesc(file_monoauth_clients_v1_clients, 5);
 
 /**
  * Describes the message monoauth.clients.v1.GetClientResponse.
  * Use `create(GetClientResponseSchema)` to create a new message.
  */
 export const GetClientResponseSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_clients_v1_clients, 4);
+  messageDesc(file_monoauth_clients_v1_clients, 6);
 
 /**
  * Describes the message monoauth.clients.v1.ListClientsRequest.
  * Use `create(ListClientsRequestSchema)` to create a new message.
  */
 export const ListClientsRequestSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_clients_v1_clients, 5);
+  messageDesc(file_monoauth_clients_v1_clients, 7);
 
 /**
  * Describes the message monoauth.clients.v1.ListClientsResponse.
  * Use `create(ListClientsResponseSchema)` to create a new message.
  */
 export const ListClientsResponseSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_clients_v1_clients, 6);
+  messageDesc(file_monoauth_clients_v1_clients, 8);
+
+/**
+ * Describes the message monoauth.clients.v1.SubmitClientRequest.
+ * Use `create(SubmitClientRequestSchema)` to create a new message.
+ */
+export const SubmitClientRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 9);
+
+/**
+ * Describes the message monoauth.clients.v1.SubmitClientResponse.
+ * Use `create(SubmitClientResponseSchema)` to create a new message.
+ */
+export const SubmitClientResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 10);
+
+/**
+ * Describes the message monoauth.clients.v1.ApproveClientRequest.
+ * Use `create(ApproveClientRequestSchema)` to create a new message.
+ */
+export const ApproveClientRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 11);
+
+/**
+ * Describes the message monoauth.clients.v1.ApproveClientResponse.
+ * Use `create(ApproveClientResponseSchema)` to create a new message.
+ */
+export const ApproveClientResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 12);
+
+/**
+ * Describes the message monoauth.clients.v1.RejectClientRequest.
+ * Use `create(RejectClientRequestSchema)` to create a new message.
+ */
+export const RejectClientRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 13);
+
+/**
+ * Describes the message monoauth.clients.v1.RejectClientResponse.
+ * Use `create(RejectClientResponseSchema)` to create a new message.
+ */
+export const RejectClientResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 14);
+
+/**
+ * Describes the message monoauth.clients.v1.UpdateClientRequest.
+ * Use `create(UpdateClientRequestSchema)` to create a new message.
+ */
+export const UpdateClientRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 15);
+
+/**
+ * Describes the message monoauth.clients.v1.UpdateClientResponse.
+ * Use `create(UpdateClientResponseSchema)` to create a new message.
+ */
+export const UpdateClientResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 16);
+
+/**
+ * Describes the message monoauth.clients.v1.RotateSecretRequest.
+ * Use `create(RotateSecretRequestSchema)` to create a new message.
+ */
+export const RotateSecretRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 17);
+
+/**
+ * Describes the message monoauth.clients.v1.RotateSecretResponse.
+ * Use `create(RotateSecretResponseSchema)` to create a new message.
+ */
+export const RotateSecretResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 18);
+
+/**
+ * Describes the message monoauth.clients.v1.RetireSecretRequest.
+ * Use `create(RetireSecretRequestSchema)` to create a new message.
+ */
+export const RetireSecretRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 19);
+
+/**
+ * Describes the message monoauth.clients.v1.RetireSecretResponse.
+ * Use `create(RetireSecretResponseSchema)` to create a new message.
+ */
+export const RetireSecretResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 20);
+
+/**
+ * Describes the message monoauth.clients.v1.SuspendClientRequest.
+ * Use `create(SuspendClientRequestSchema)` to create a new message.
+ */
+export const SuspendClientRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 21);
+
+/**
+ * Describes the message monoauth.clients.v1.SuspendClientResponse.
+ * Use `create(SuspendClientResponseSchema)` to create a new message.
+ */
+export const SuspendClientResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 22);
+
+/**
+ * Describes the message monoauth.clients.v1.ResumeClientRequest.
+ * Use `create(ResumeClientRequestSchema)` to create a new message.
+ */
+export const ResumeClientRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 23);
+
+/**
+ * Describes the message monoauth.clients.v1.ResumeClientResponse.
+ * Use `create(ResumeClientResponseSchema)` to create a new message.
+ */
+export const ResumeClientResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 24);
+
+/**
+ * Describes the message monoauth.clients.v1.RetireClientRequest.
+ * Use `create(RetireClientRequestSchema)` to create a new message.
+ */
+export const RetireClientRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 25);
+
+/**
+ * Describes the message monoauth.clients.v1.RetireClientResponse.
+ * Use `create(RetireClientResponseSchema)` to create a new message.
+ */
+export const RetireClientResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 26);
+
+/**
+ * Describes the message monoauth.clients.v1.Resource.
+ * Use `create(ResourceSchema)` to create a new message.
+ */
+export const ResourceSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 27);
+
+/**
+ * Describes the message monoauth.clients.v1.CreateResourceRequest.
+ * Use `create(CreateResourceRequestSchema)` to create a new message.
+ */
+export const CreateResourceRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 28);
+
+/**
+ * Describes the message monoauth.clients.v1.CreateResourceResponse.
+ * Use `create(CreateResourceResponseSchema)` to create a new message.
+ */
+export const CreateResourceResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 29);
+
+/**
+ * Describes the message monoauth.clients.v1.GetResourceRequest.
+ * Use `create(GetResourceRequestSchema)` to create a new message.
+ */
+export const GetResourceRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 30);
+
+/**
+ * Describes the message monoauth.clients.v1.GetResourceResponse.
+ * Use `create(GetResourceResponseSchema)` to create a new message.
+ */
+export const GetResourceResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 31);
+
+/**
+ * Describes the message monoauth.clients.v1.ListResourcesRequest.
+ * Use `create(ListResourcesRequestSchema)` to create a new message.
+ */
+export const ListResourcesRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 32);
+
+/**
+ * Describes the message monoauth.clients.v1.ListResourcesResponse.
+ * Use `create(ListResourcesResponseSchema)` to create a new message.
+ */
+export const ListResourcesResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 33);
+
+/**
+ * Describes the message monoauth.clients.v1.UpdateResourceRequest.
+ * Use `create(UpdateResourceRequestSchema)` to create a new message.
+ */
+export const UpdateResourceRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 34);
+
+/**
+ * Describes the message monoauth.clients.v1.UpdateResourceResponse.
+ * Use `create(UpdateResourceResponseSchema)` to create a new message.
+ */
+export const UpdateResourceResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 35);
+
+/**
+ * Describes the message monoauth.clients.v1.RetireResourceRequest.
+ * Use `create(RetireResourceRequestSchema)` to create a new message.
+ */
+export const RetireResourceRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 36);
+
+/**
+ * Describes the message monoauth.clients.v1.RetireResourceResponse.
+ * Use `create(RetireResourceResponseSchema)` to create a new message.
+ */
+export const RetireResourceResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 37);
+
+/**
+ * Describes the message monoauth.clients.v1.RegistrationToken.
+ * Use `create(RegistrationTokenSchema)` to create a new message.
+ */
+export const RegistrationTokenSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 38);
+
+/**
+ * Describes the message monoauth.clients.v1.CreateRegistrationTokenRequest.
+ * Use `create(CreateRegistrationTokenRequestSchema)` to create a new message.
+ */
+export const CreateRegistrationTokenRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 39);
+
+/**
+ * Describes the message monoauth.clients.v1.CreateRegistrationTokenResponse.
+ * Use `create(CreateRegistrationTokenResponseSchema)` to create a new message.
+ */
+export const CreateRegistrationTokenResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 40);
+
+/**
+ * Describes the message monoauth.clients.v1.ListRegistrationTokensRequest.
+ * Use `create(ListRegistrationTokensRequestSchema)` to create a new message.
+ */
+export const ListRegistrationTokensRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 41);
+
+/**
+ * Describes the message monoauth.clients.v1.ListRegistrationTokensResponse.
+ * Use `create(ListRegistrationTokensResponseSchema)` to create a new message.
+ */
+export const ListRegistrationTokensResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 42);
+
+/**
+ * Describes the message monoauth.clients.v1.RevokeRegistrationTokenRequest.
+ * Use `create(RevokeRegistrationTokenRequestSchema)` to create a new message.
+ */
+export const RevokeRegistrationTokenRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 43);
+
+/**
+ * Describes the message monoauth.clients.v1.RevokeRegistrationTokenResponse.
+ * Use `create(RevokeRegistrationTokenResponseSchema)` to create a new message.
+ */
+export const RevokeRegistrationTokenResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_clients_v1_clients, 44);
 
 /**
  * Describes the enum monoauth.clients.v1.ClientKind.
@@ -87,7 +353,50 @@ export const ClientStatus = /*@__PURE__*/
   tsEnum(ClientStatusSchema);
 
 /**
- * OAuth clients of a tenant. Hosts' clients are made by redeeming an invite, never here.
+ * Describes the enum monoauth.clients.v1.Environment.
+ */
+export const EnvironmentSchema = /*@__PURE__*/
+  enumDesc(file_monoauth_clients_v1_clients, 2);
+
+/**
+ * A client, its secrets, keys, codes and tokens belong to one environment and work in no other.
+ *
+ * @generated from enum monoauth.clients.v1.Environment
+ */
+export const Environment = /*@__PURE__*/
+  tsEnum(EnvironmentSchema);
+
+/**
+ * Describes the enum monoauth.clients.v1.AuthMethod.
+ */
+export const AuthMethodSchema = /*@__PURE__*/
+  enumDesc(file_monoauth_clients_v1_clients, 3);
+
+/**
+ * How the client proves that it is one, at every endpoint.
+ *
+ * @generated from enum monoauth.clients.v1.AuthMethod
+ */
+export const AuthMethod = /*@__PURE__*/
+  tsEnum(AuthMethodSchema);
+
+/**
+ * Describes the enum monoauth.clients.v1.ClientSource.
+ */
+export const ClientSourceSchema = /*@__PURE__*/
+  enumDesc(file_monoauth_clients_v1_clients, 4);
+
+/**
+ * Where the client came from.
+ *
+ * @generated from enum monoauth.clients.v1.ClientSource
+ */
+export const ClientSource = /*@__PURE__*/
+  tsEnum(ClientSourceSchema);
+
+/**
+ * OAuth clients of a tenant and the resources that they ask tokens for. A client is governed: what it may do stands in its
+ * manifest, and only an approved manifest counts. Hosts' clients are made by redeeming an invite, never here.
  *
  * @generated from service monoauth.clients.v1.ClientService
  */

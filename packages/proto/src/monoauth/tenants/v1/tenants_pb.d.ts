@@ -509,6 +509,157 @@ export declare type SigningKey = Message<"monoauth.tenants.v1.SigningKey"> & {
 export declare const SigningKeySchema: GenMessage<SigningKey>;
 
 /**
+ * @generated from message monoauth.tenants.v1.SecurityPolicy
+ */
+export declare type SecurityPolicy = Message<"monoauth.tenants.v1.SecurityPolicy"> & {
+  /**
+   * Seconds, 60 to 86,400.
+   *
+   * @generated from field: int32 access_token_ttl_seconds_max = 1;
+   */
+  accessTokenTtlSecondsMax: number;
+
+  /**
+   * Seconds, 300 to 31,536,000.
+   *
+   * @generated from field: int32 refresh_token_ttl_seconds_max = 2;
+   */
+  refreshTokenTtlSecondsMax: number;
+
+  /**
+   * Seconds, 3,600 to 31,536,000.
+   *
+   * @generated from field: int32 client_secret_ttl_seconds_max = 3;
+   */
+  clientSecretTtlSecondsMax: number;
+
+  /**
+   * Empty: every grant that is served.
+   *
+   * @generated from field: repeated string grant_types = 4;
+   */
+  grantTypes: string[];
+
+  /**
+   * Scope values that any client may have; empty: no ceiling.
+   *
+   * @generated from field: repeated string scopes = 5;
+   */
+  scopes: string[];
+
+  /**
+   * Every token is bound to a key of its client (RFC 9449).
+   *
+   * @generated from field: bool dpop_required = 6;
+   */
+  dpopRequired: boolean;
+
+  /**
+   * RFC 7591 and 7592, with an initial access token; off by default.
+   *
+   * @generated from field: bool dynamic_registration = 7;
+   */
+  dynamicRegistration: boolean;
+
+  /**
+   * @generated from field: monoauth.tenants.v1.MetadataDocumentClients metadata_document_clients = 8;
+   */
+  metadataDocumentClients: MetadataDocumentClients;
+
+  /**
+   * Authorization requests only by RFC 9126.
+   *
+   * @generated from field: bool pushed_requests_required = 9;
+   */
+  pushedRequestsRequired: boolean;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.SecurityPolicy.
+ * Use `create(SecurityPolicySchema)` to create a new message.
+ */
+export declare const SecurityPolicySchema: GenMessage<SecurityPolicy>;
+
+/**
+ * @generated from message monoauth.tenants.v1.GetSecurityPolicyRequest
+ */
+export declare type GetSecurityPolicyRequest = Message<"monoauth.tenants.v1.GetSecurityPolicyRequest"> & {
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.GetSecurityPolicyRequest.
+ * Use `create(GetSecurityPolicyRequestSchema)` to create a new message.
+ */
+export declare const GetSecurityPolicyRequestSchema: GenMessage<GetSecurityPolicyRequest>;
+
+/**
+ * @generated from message monoauth.tenants.v1.GetSecurityPolicyResponse
+ */
+export declare type GetSecurityPolicyResponse = Message<"monoauth.tenants.v1.GetSecurityPolicyResponse"> & {
+  /**
+   * @generated from field: monoauth.tenants.v1.SecurityPolicy policy = 1;
+   */
+  policy?: SecurityPolicy | undefined;
+
+  /**
+   * What a change is based on; 0 before the first.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.GetSecurityPolicyResponse.
+ * Use `create(GetSecurityPolicyResponseSchema)` to create a new message.
+ */
+export declare const GetSecurityPolicyResponseSchema: GenMessage<GetSecurityPolicyResponse>;
+
+/**
+ * @generated from message monoauth.tenants.v1.UpdateSecurityPolicyRequest
+ */
+export declare type UpdateSecurityPolicyRequest = Message<"monoauth.tenants.v1.UpdateSecurityPolicyRequest"> & {
+  /**
+   * @generated from field: monoauth.tenants.v1.SecurityPolicy policy = 1;
+   */
+  policy?: SecurityPolicy | undefined;
+
+  /**
+   * The version that the change is based on.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.UpdateSecurityPolicyRequest.
+ * Use `create(UpdateSecurityPolicyRequestSchema)` to create a new message.
+ */
+export declare const UpdateSecurityPolicyRequestSchema: GenMessage<UpdateSecurityPolicyRequest>;
+
+/**
+ * @generated from message monoauth.tenants.v1.UpdateSecurityPolicyResponse
+ */
+export declare type UpdateSecurityPolicyResponse = Message<"monoauth.tenants.v1.UpdateSecurityPolicyResponse"> & {
+  /**
+   * @generated from field: monoauth.tenants.v1.SecurityPolicy policy = 1;
+   */
+  policy?: SecurityPolicy | undefined;
+
+  /**
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message monoauth.tenants.v1.UpdateSecurityPolicyResponse.
+ * Use `create(UpdateSecurityPolicyResponseSchema)` to create a new message.
+ */
+export declare const UpdateSecurityPolicyResponseSchema: GenMessage<UpdateSecurityPolicyResponse>;
+
+/**
  * @generated from enum monoauth.tenants.v1.TenantStatus
  */
 export enum TenantStatus {
@@ -667,6 +818,44 @@ export enum RotationMode {
 export declare const RotationModeSchema: GenEnum<RotationMode>;
 
 /**
+ * What a client that nobody of the tenant registered may do.
+ *
+ * @generated from enum monoauth.tenants.v1.MetadataDocumentClients
+ */
+export enum MetadataDocumentClients {
+  /**
+   * @generated from enum value: METADATA_DOCUMENT_CLIENTS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They do not exist.
+   *
+   * @generated from enum value: METADATA_DOCUMENT_CLIENTS_DISABLED = 1;
+   */
+  DISABLED = 1,
+
+  /**
+   * Each waits as a draft for its approval.
+   *
+   * @generated from enum value: METADATA_DOCUMENT_CLIENTS_REVIEW = 2;
+   */
+  REVIEW = 2,
+
+  /**
+   * Public apps, with a person's consent each time nothing remembered covers the request.
+   *
+   * @generated from enum value: METADATA_DOCUMENT_CLIENTS_ALLOWED = 3;
+   */
+  ALLOWED = 3,
+}
+
+/**
+ * Describes the enum monoauth.tenants.v1.MetadataDocumentClients.
+ */
+export declare const MetadataDocumentClientsSchema: GenEnum<MetadataDocumentClients>;
+
+/**
  * Tenants of the installation: made in one call, found by slug.
  *
  * @generated from service monoauth.tenants.v1.TenantService
@@ -735,6 +924,26 @@ export declare const TenantService: GenService<{
     methodKind: "unary";
     input: typeof ListSigningKeysRequestSchema;
     output: typeof ListSigningKeysResponseSchema;
+  },
+  /**
+   * The ceilings that hold over every client and grant of the tenant.
+   *
+   * @generated from rpc monoauth.tenants.v1.TenantService.GetSecurityPolicy
+   */
+  getSecurityPolicy: {
+    methodKind: "unary";
+    input: typeof GetSecurityPolicyRequestSchema;
+    output: typeof GetSecurityPolicyResponseSchema;
+  },
+  /**
+   * Sets them; what is lowered holds from the next token on.
+   *
+   * @generated from rpc monoauth.tenants.v1.TenantService.UpdateSecurityPolicy
+   */
+  updateSecurityPolicy: {
+    methodKind: "unary";
+    input: typeof UpdateSecurityPolicyRequestSchema;
+    output: typeof UpdateSecurityPolicyResponseSchema;
   },
 }>;
 

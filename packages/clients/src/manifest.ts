@@ -1,0 +1,43 @@
+import type { PublicJwks } from './client.ts';
+
+/** A client, its secrets, keys, codes and tokens belong to one environment and work in no other. */
+export type Environment = 'development' | 'staging' | 'production';
+
+/** How a client proves that it is one (RFC 7591 §2, `token_endpoint_auth_method`). */
+export type AuthMethod = 'private_key_jwt' | 'client_secret_basic' | 'client_secret_post' | 'tls_client_auth' | 'none';
+
+/** What a client may do. Approval is bound to its hash; whatever is absent is not allowed. */
+export interface Manifest {
+  readonly scopes: string[];
+  /** Resource identifiers that it may ask tokens for (RFC 8707). */
+  readonly audiences: string[];
+  readonly grantTypes: string[];
+  readonly redirectUris: string[];
+  readonly postLogoutRedirectUris: string[];
+  readonly backchannelLogoutUri?: string;
+  readonly authMethod: AuthMethod;
+  readonly jwks: PublicJwks;
+  readonly jwksUri?: string;
+  readonly tlsSubjectDn?: string;
+  /** 0: the longest that the tenant allows. */
+  readonly accessTokenTtlSeconds: number;
+  readonly refreshTokenTtlSeconds: number;
+  readonly dpopBoundAccessTokens: boolean;
+  readonly clientUri?: string;
+}
+
+/** The manifest of a client that has keys and asks for tokens of its own. */
+export function keyedManifest({ scopes, audiences, jwks }: Pick<Manifest, 'scopes' | 'audiences' | 'jwks'>): Manifest {
+  return {
+    scopes,
+    audiences,
+    grantTypes: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+    redirectUris: [],
+    postLogoutRedirectUris: [],
+    authMethod: 'private_key_jwt',
+    jwks,
+    accessTokenTtlSeconds: 0,
+    refreshTokenTtlSeconds: 0,
+    dpopBoundAccessTokens: false,
+  };
+}
