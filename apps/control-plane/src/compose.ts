@@ -162,7 +162,7 @@ function composeParts(
     participants: [
       hostParticipant(),
       agentParticipant(),
-      clientParticipant(),
+      clientParticipant(runtime),
       sessionParticipant({ database, runtime }),
     ],
   };

@@ -23,15 +23,23 @@ let stranger: Client;
 
 async function makeClient(tenant: TenantId, name: string, kid: string, publicKey: CryptoKey): Promise<Client> {
   const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid }] };
-  const input = { kind: 'machine', name, scopes: ['orders:read'], audiences: [], jwks, baseUrl } as const;
-  return db.database.forTenant(tenant, (tx) => createClient(tx, callIn(tenant), input));
+  const input = {
+    kind: 'machine',
+    name,
+    scopes: ['orders:read'],
+    audiences: [],
+    jwks,
+    approve: true,
+    baseUrl,
+  } as const;
+  return (await db.database.forTenant(tenant, (tx) => createClient(tx, callIn(tenant), input))).client;
 }
 
 function callIn(tenant: TenantId): Call {
   const requestId = newId(runtime, 'req');
   const caller = { principal: 'system:platform', tenantId: tenant, tenantSlug: 'x', requestId, ip: '' } as const;
   const none = { tenantRole: undefined, tokenId: undefined, sessionId: undefined, clientId: undefined, act: undefined };
-  return { runtime, caller: { ...caller, ...none, scope: new Set() } };
+  return { runtime, caller: { ...caller, ...none, scope: new Set(['clients:approve']) } };
 }
 
 beforeAll(async () => {

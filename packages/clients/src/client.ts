@@ -1,4 +1,5 @@
 import type { ClientId, HostId, UserId } from '@mono-auth/core/ids';
+import type { Principal } from '@mono-auth/core/principal';
 import type { JWK } from 'jose';
 import type { Environment, Manifest } from './manifest.ts';
 
@@ -28,6 +29,9 @@ export interface Client {
   /** What waits to be submitted or approved. */
   readonly proposed: Manifest | undefined;
   readonly proposedSubmitted: boolean;
+  /** Who asked for the approval that was given last or waits, and who gave it; undefined for what needs none. */
+  readonly submittedBy: Principal | undefined;
+  readonly approvedBy: Principal | undefined;
   readonly version: number;
   /** Scope values that the client may ask for, of the manifest in force, or of the proposed one where none is. */
   readonly scopes: string[];

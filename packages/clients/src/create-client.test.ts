@@ -5,7 +5,8 @@ import { FakeRuntime, openTestDatabase, type TestDatabase } from '@mono-auth/tes
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Client } from './client.ts';
 import { type CreateClientInput, createClient } from './create-client.ts';
-import { selectClient, selectClientByResource, selectClients } from './store.ts';
+import { selectLivingResource } from './store/resources.ts';
+import { selectClient, selectClients } from './store.ts';
 
 const baseUrl = 'https://id.example.com';
 const runtime = new FakeRuntime();
@@ -26,12 +27,13 @@ function callIn(tenantId: TenantId): Call {
   const requestId = newId(runtime, 'req');
   const caller = { principal: 'system:platform', tenantId, tenantSlug: 'x', requestId, ip: '' } as const;
   const none = { tenantRole: undefined, tokenId: undefined, sessionId: undefined, clientId: undefined, act: undefined };
-  return { runtime, caller: { ...caller, ...none, scope: new Set() } };
+  return { runtime, caller: { ...caller, ...none, scope: new Set(['clients:approve']) } };
 }
 
-function make(tenantId: TenantId, over: Partial<CreateClientInput> = {}): Promise<Client> {
-  const input = { kind: 'machine', name: runtime.uuid(), scopes: [], audiences: [], jwks, baseUrl, ...over } as const;
-  return db.database.forTenant(tenantId, (tx) => createClient(tx, callIn(tenantId), input));
+async function make(tenantId: TenantId, over: Partial<CreateClientInput> = {}): Promise<Client> {
+  const short = { scopes: [], audiences: [], ...(over.manifest ? {} : { jwks }) };
+  const input = { kind: 'machine', name: runtime.uuid(), approve: true, baseUrl, ...short, ...over } as const;
+  return (await db.database.forTenant(tenantId, (tx) => createClient(tx, callIn(tenantId), input))).client;
 }
 const service = (resource: string, tenantId = one) => make(tenantId, { kind: 'service', resource });
 
@@ -50,7 +52,7 @@ test('a repeated idempotency key answers the first client, also in parallel, and
   );
   expect(new Set(made.map(({ id }) => id)).size).toBe(1);
   expect((await make(two, { idempotencyKey: 'key-1' })).id).not.toBe(made[0]?.id);
-  const events = await db.admin(`select id from mono.audit_events where object_id = $1`, [made[0]?.id]);
+  const events = await db.admin(`select id from mono.audit_events where object_id = $1 and type = 'client.created'`, [made[0]?.id]);
   expect(events).toHaveLength(1);
 });
 
@@ -66,8 +68,8 @@ test('a resource is one service’s for ever, in its tenant', async () => {
   const ledger = await service('https://ledger.example.com/api');
   await expect(service('https://ledger.example.com/api')).rejects.toMatchObject({ reason: 'already_exists' });
   expect((await service('https://ledger.example.com/api', two)).id).not.toBe(ledger.id);
-  const find = () => db.database.forTenant(one, (tx) => selectClientByResource(tx, 'https://ledger.example.com/api'));
-  expect((await find())?.id).toBe(ledger.id);
+  const find = () => db.database.forTenant(one, (tx) => selectLivingResource(tx, 'https://ledger.example.com/api'));
+  expect((await find())?.clientId).toBe(ledger.id);
   await db.admin(`update mono.clients set status = 'retired' where resource = 'https://ledger.example.com/api'`);
   expect(await find()).toBeUndefined();
   await expect(service('https://ledger.example.com/api')).rejects.toMatchObject({ reason: 'already_exists' });

@@ -1,10 +1,13 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { ClientId, HostId } from '@mono-auth/core/ids';
-import type { Call } from '@mono-auth/core/principal';
+import type { Call, Principal } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
 import type { JWK } from 'jose';
 import type { Client } from './client.ts';
+import { readAudiences, readScopes } from './client-fields.ts';
 import { newClient } from './create-client.ts';
+import { keyedManifest } from './manifest.ts';
+import { userOf } from './require-client.ts';
 import { insertClient, updateClientJwks, updateHostClientsStatus } from './store.ts';
 
 /**
@@ -15,9 +18,25 @@ import { insertClient, updateClientJwks, updateHostClientsStatus } from './store
 export async function insertHostClient(
   tx: TenantTx,
   call: Call,
-  input: { hostId: HostId; name: string; scopes: readonly string[]; audiences: readonly string[]; publicJwk: JWK },
+  input: {
+    readonly hostId: HostId;
+    readonly name: string;
+    readonly scopes: readonly string[];
+    readonly audiences: readonly string[];
+    readonly publicJwk: JWK;
+    /** Who made its invite, and answers for it where that is a person. */
+    readonly invitedBy: Principal;
+  },
 ): Promise<Client> {
-  const client = newClient(call, 'host', input, { hostId: input.hostId, jwks: { keys: [input.publicJwk] } });
+  const { hostId, name } = input;
+  const manifest = keyedManifest({
+    scopes: readScopes(input.scopes, 'scopes'),
+    audiences: readAudiences(input.audiences, 'audiences'),
+    jwks: { keys: [input.publicJwk] },
+  });
+  // In force at once: who made the invite has decided what the host may do.
+  const approved = newClient(call, { kind: 'host', name, environment: 'production', product: '' }, manifest);
+  const client = { ...approved, hostId, ownerUserId: userOf(input.invitedBy) };
   if (!(await insertClient(tx, client, undefined))) {
     throw new Refusal('already_exists', 'a client of this name exists');
   }

@@ -6,6 +6,15 @@ export type Environment = 'development' | 'staging' | 'production';
 /** How a client proves that it is one (RFC 7591 §2, `token_endpoint_auth_method`). */
 export type AuthMethod = 'private_key_jwt' | 'client_secret_basic' | 'client_secret_post' | 'tls_client_auth' | 'none';
 
+/** Grants as a client names them (RFC 7591 §2, RFC 8693 §2.1, RFC 8628 §3.4). */
+export const grantType = {
+  authorizationCode: 'authorization_code',
+  refreshToken: 'refresh_token',
+  clientCredentials: 'client_credentials',
+  tokenExchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  deviceCode: 'urn:ietf:params:oauth:grant-type:device_code',
+} as const;
+
 /** What a client may do. Approval is bound to its hash; whatever is absent is not allowed. */
 export interface Manifest {
   readonly scopes: string[];
@@ -31,7 +40,7 @@ export function keyedManifest({ scopes, audiences, jwks }: Pick<Manifest, 'scope
   return {
     scopes,
     audiences,
-    grantTypes: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+    grantTypes: [grantType.clientCredentials, grantType.tokenExchange],
     redirectUris: [],
     postLogoutRedirectUris: [],
     authMethod: 'private_key_jwt',

@@ -1,11 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { newId, type TenantId } from '@mono-auth/core/ids';
-import { permissionsOf } from '@mono-auth/core/permissions';
-import { type Caller, tenantRoles } from '@mono-auth/core/principal';
 import { ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
 import { FakeRuntime, openTestDatabase, type TestDatabase } from '@mono-auth/testing';
 import { createRpcFetch, type RpcFetch } from '@mono-auth/transport';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openClientBench } from './client-bench.ts';
 import { clientService } from './service.ts';
 
 const runtime = new FakeRuntime();
@@ -18,26 +17,17 @@ let two: TenantId;
 
 beforeAll(async () => {
   db = await openTestDatabase();
-  one = await db.createTenantRow('one');
-  two = await db.createTenantRow('two');
-  const service = clientService({ database: db.database, runtime, baseUrl: 'https://id.example.com' });
+  const bench = await openClientBench({ ...db, runtime });
+  ({ one, two } = bench);
   rpc = createRpcFetch({
-    routes: (router) => router.service(ClientService, service),
-    authenticate: async (authorization) => ownerOf(authorization as TenantId),
+    routes: (router) => router.service(ClientService, clientService(bench)),
+    authenticate: async (authorization) => bench.callerIn(authorization as TenantId),
     record: async () => {},
     isPlatform: () => false,
     onRefusal: () => {},
   });
 });
 afterAll(() => db.close());
-
-function ownerOf(tenantId: TenantId): Caller {
-  const none = { tokenId: undefined, sessionId: undefined, clientId: undefined, act: undefined };
-  const scope = new Set<string>(permissionsOf(tenantRoles[0], false));
-  const requestId = newId(runtime, 'req');
-  const caller = { principal: 'system:platform', tenantId, tenantSlug: 'x', tenantRole: 'owner', ip: '' } as const;
-  return { ...caller, ...none, requestId, scope };
-}
 
 async function call(as: TenantId, method: string, body: object): Promise<Record<string, unknown>> {
   const path = `/monoauth.clients.v1.ClientService/${method}`;
@@ -56,7 +46,7 @@ test('a client is made, read and listed over the wire as it was made', async () 
     resource: 'https://ledger.example.com',
     jwks,
   };
-  const { client } = (await call(one, 'CreateClient', body)) as { client: { id: string } };
+  const { client } = (await call(one, 'CreateClient', { ...body, approve: true })) as { client: { id: string } };
   const made = {
     ...body,
     status: 'CLIENT_STATUS_APPROVED',

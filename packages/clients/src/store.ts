@@ -1,4 +1,6 @@
 import { type ClientId, type HostId, idFromUuid, uuidOf } from '@mono-auth/core/ids';
+import type { Principal } from '@mono-auth/core/principal';
+import type { KeyedRequest } from '@mono-auth/core/request-digest';
 import { Json, type TenantTx } from '@mono-auth/database';
 import type { Client, ClientKind, ClientSource, ClientStatus, PublicJwks } from './client.ts';
 import { type Environment, keyedManifest, type Manifest } from './manifest.ts';
@@ -22,6 +24,8 @@ interface ClientRow {
   manifest: Manifest | null;
   proposed: Manifest | null;
   proposed_submitted: boolean;
+  submitted_by: Principal | null;
+  approved_by: Principal | null;
   version: string;
 }
 
@@ -37,6 +41,8 @@ function clientOf(row: ClientRow): Client {
     manifest: row.manifest ?? (waits ? undefined : keyedManifest(row)),
     proposed: row.proposed ?? undefined,
     proposedSubmitted: row.proposed_submitted,
+    submittedBy: row.submitted_by ?? undefined,
+    approvedBy: row.approved_by ?? undefined,
     version: Number(row.version),
     id: idFromUuid('cli', row.id),
     kind: row.kind,
@@ -52,17 +58,18 @@ function clientOf(row: ClientRow): Client {
 }
 
 /** Answers false when the name, the resource or the idempotency key is taken. */
-export async function insertClient(tx: TenantTx, client: Client, idempotencyKey: string | undefined): Promise<boolean> {
+export async function insertClient(tx: TenantTx, client: Client, request: KeyedRequest | undefined): Promise<boolean> {
   const rows = await tx.sql<{ id: string }>`
     insert into mono.clients (tenant_id, id, kind, name, status, scopes, audiences, resource, jwks, host_id,
       idempotency_key, created_at, environment, product, owner_user_id, source, external_id, manifest, proposed,
-      proposed_submitted, version)
+      proposed_submitted, version, request_digest, submitted_by, approved_by)
     values (${uuidOf(tx.tenantId)}, ${uuidOf(client.id)}, ${client.kind}, ${client.name}, ${client.status},
       ${client.scopes}, ${client.audiences}, ${client.resource}, ${new Json(client.jwks)},
-      ${client.hostId && uuidOf(client.hostId)}, ${idempotencyKey}, ${new Date(client.createdAtMs)},
+      ${client.hostId && uuidOf(client.hostId)}, ${request?.key}, ${new Date(client.createdAtMs)},
       ${client.environment}, ${client.product}, ${client.ownerUserId && uuidOf(client.ownerUserId)}, ${client.source},
       ${client.externalId}, ${client.manifest && new Json(client.manifest)},
-      ${client.proposed && new Json(client.proposed)}, ${client.proposedSubmitted}, ${client.version})
+      ${client.proposed && new Json(client.proposed)}, ${client.proposedSubmitted}, ${client.version},
+      ${request?.digest}, ${client.submittedBy}, ${client.approvedBy})
     on conflict do nothing
     returning id`;
   return rows.length === 1;
@@ -71,40 +78,57 @@ export async function insertClient(tx: TenantTx, client: Client, idempotencyKey:
 export async function selectClient(tx: TenantTx, id: ClientId): Promise<Client | undefined> {
   const rows = await tx.sql<ClientRow>`
     select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
-      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
     from mono.clients
     where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
   return rows[0] && clientOf(rows[0]);
 }
 
-export async function selectClientByResource(tx: TenantTx, resource: string): Promise<Client | undefined> {
+/** The same, and nobody else changes it until the transaction ends. */
+export async function lockClient(tx: TenantTx, id: ClientId): Promise<Client | undefined> {
   const rows = await tx.sql<ClientRow>`
     select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
-      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
     from mono.clients
-    where tenant_id = ${uuidOf(tx.tenantId)} and resource = ${resource} and status = 'approved'`;
+    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)} for update`;
   return rows[0] && clientOf(rows[0]);
 }
 
-export async function selectClientByIdempotencyKey(tx: TenantTx, key: string): Promise<Client | undefined> {
-  const rows = await tx.sql<ClientRow>`
+/** The client that an idempotency key has made, with what was asked for: null where an earlier release has written it. */
+export async function selectClientByIdempotencyKey(
+  tx: TenantTx,
+  key: string,
+): Promise<{ client: Client; requestDigest: Uint8Array | null } | undefined> {
+  const [row] = await tx.sql<ClientRow & { request_digest: Uint8Array | null }>`
     select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
-      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by,
+      request_digest
     from mono.clients
     where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
-  return rows[0] && clientOf(rows[0]);
+  return row && { client: clientOf(row), requestDigest: row.request_digest };
 }
 
 /** Newest first, after the client `after` when it is given. */
 export async function selectClients(tx: TenantTx, after: ClientId | undefined, limit: number): Promise<Client[]> {
   const rows = await tx.sql<ClientRow>`
     select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
-      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
     from mono.clients
     where tenant_id = ${uuidOf(tx.tenantId)}
       and (${after && uuidOf(after)}::uuid is null or id < ${after && uuidOf(after)}::uuid)
     order by id desc limit ${limit}`;
   return rows.map(clientOf);
+}
+
+/** Writes what changes in the life of a client. The row is locked. */
+export async function updateClientLife(tx: TenantTx, client: Client, nowMs: number): Promise<void> {
+  await tx.sql`
+    update mono.clients set status = ${client.status}, owner_user_id = ${client.ownerUserId && uuidOf(client.ownerUserId)},
+      manifest = ${client.manifest && new Json(client.manifest)}, proposed = ${client.proposed && new Json(client.proposed)},
+      proposed_submitted = ${client.proposedSubmitted}, submitted_by = ${client.submittedBy},
+      approved_by = ${client.approvedBy}, scopes = ${client.scopes}, audiences = ${client.audiences},
+      jwks = ${new Json(client.jwks)}, version = ${client.version}, updated_at = ${new Date(nowMs)}
+    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(client.id)}`;
 }
 
 export async function updateClientJwks(tx: TenantTx, id: ClientId, jwks: PublicJwks): Promise<void> {
@@ -113,15 +137,15 @@ export async function updateClientJwks(tx: TenantTx, id: ClientId, jwks: PublicJ
     where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
 }
 
-/** @returns whether the client was approved until now. */
-export async function retireClient(tx: TenantTx, id: ClientId): Promise<boolean> {
+/** What the client was until now; undefined when it was retired before. */
+export async function markRetired(tx: TenantTx, id: ClientId): Promise<ClientStatus | undefined> {
   const rows = await tx.sql<{ was: ClientStatus }>`
-    update mono.clients as client set status = 'retired'
+    update mono.clients as client set status = 'retired', version = client.version + 1
     from mono.clients as before
     where client.tenant_id = ${uuidOf(tx.tenantId)} and client.id = ${uuidOf(id)} and client.status <> 'retired'
       and before.tenant_id = client.tenant_id and before.id = client.id
     returning before.status as was`;
-  return rows[0]?.was === 'approved';
+  return rows[0]?.was;
 }
 
 /** @returns how many of the host's clients were approved until now. */
@@ -131,7 +155,7 @@ export async function updateHostClientsStatus(
   status: 'suspended' | 'retired',
 ): Promise<number> {
   const rows = await tx.sql<{ was: ClientStatus }>`
-    update mono.clients as client set status = ${status}
+    update mono.clients as client set status = ${status}, version = client.version + 1
     from mono.clients as before
     where client.tenant_id = ${uuidOf(tx.tenantId)} and client.host_id = ${uuidOf(hostId)} and client.status <> 'retired'
       and before.tenant_id = client.tenant_id and before.id = client.id

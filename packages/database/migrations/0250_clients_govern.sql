@@ -16,13 +16,16 @@ alter table mono.clients
   add column proposed jsonb,
   add column proposed_submitted boolean not null default false,
   add column version bigint not null default 1,
-  add column request_digest bytea,
+  -- Who asked for the approval that was given last or waits, and who gave it: principals.
+  add column submitted_by text,
+  add column approved_by text,
+  add column request_digest bytea check (octet_length(request_digest) = 32),
   -- SHA-256 of the registration access token (RFC 7592).
   add column registration_digest bytea check (octet_length(registration_digest) = 32),
   add column updated_at timestamptz,
   add constraint clients_external_id unique (tenant_id, external_id);
-grant update (manifest, proposed, proposed_submitted, version, scopes, audiences, owner_user_id, registration_digest,
-  updated_at, name) on mono.clients to mono_app;
+grant update (manifest, proposed, proposed_submitted, version, scopes, audiences, owner_user_id, submitted_by, approved_by,
+  registration_digest, updated_at, name) on mono.clients to mono_app;
 
 -- Secrets of clients: SHA-256 of 256 random bits, so no slower digest is needed. Two live at most, held by the use case.
 create table mono.client_secrets (
@@ -34,6 +37,7 @@ create table mono.client_secrets (
   expires_at timestamptz not null,
   last_used_at timestamptz,
   idempotency_key text,
+  request_digest bytea check (octet_length(request_digest) = 32),
   primary key (tenant_id, id),
   unique (tenant_id, client_id, idempotency_key),
   foreign key (tenant_id, client_id) references mono.clients (tenant_id, id)
@@ -56,13 +60,20 @@ create table mono.resources (
   retired boolean not null,
   version bigint not null,
   idempotency_key text,
-  request_digest bytea,
+  request_digest bytea check (octet_length(request_digest) = 32),
   created_at timestamptz not null,
   primary key (tenant_id, identifier),
   unique (tenant_id, idempotency_key),
   foreign key (tenant_id, client_id) references mono.clients (tenant_id, id)
 );
 create unique index resources_default on mono.resources (tenant_id, environment) where is_default and not retired;
+-- Services of before were approved as they stood, so what they are is an API already. The wall also holds the owner off.
+alter table mono.clients no force row level security;
+insert into mono.resources (tenant_id, identifier, name, environment, product, scopes, access_token_ttl_seconds,
+  dpop_required, is_default, client_id, retired, version, created_at)
+select tenant_id, resource, name, 'production', '', '{}', 0, false, false, id, status = 'retired', 1, created_at
+from mono.clients where resource is not null;
+alter table mono.clients force row level security;
 call mono.build_wall('mono.resources', 'select, insert, update (name, scopes, access_token_ttl_seconds, dpop_required, is_default, client_id, retired, version)');
 
 -- Initial access tokens (RFC 7591 §3): one registers one client.
@@ -77,6 +88,7 @@ create table mono.registration_tokens (
   used_for_client_id uuid,
   revoked boolean not null,
   idempotency_key text,
+  request_digest bytea check (octet_length(request_digest) = 32),
   primary key (tenant_id, id),
   unique (tenant_id, digest),
   unique (tenant_id, idempotency_key),

@@ -50,6 +50,7 @@ export async function redeemInvite(tx: TenantTx, call: Call, input: RedeemInvite
     scopes: invite.scopes,
     audiences: invite.audiences,
     publicJwk: key.jwk,
+    invitedBy: invite.createdBy,
   });
   const host: Host = {
     id: hostId,

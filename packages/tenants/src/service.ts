@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
-import { notFound } from '@mono-auth/core/errors';
+import { notFound, Refusal } from '@mono-auth/core/errors';
 import { parseId } from '@mono-auth/core/ids';
 import { pageItemsDefault } from '@mono-auth/core/limits';
 import type { Runtime } from '@mono-auth/core/runtime';
@@ -11,6 +11,8 @@ import type { ReceiptSchema } from '@mono-auth/proto/monoauth/revocation/v1/revo
 import {
   TenantSchema,
   type TenantService,
+  MetadataDocumentClients as WireMetadataClients,
+  type SecurityPolicy as WirePolicy,
   TenantStatus as WireStatus,
 } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { callOf } from '@mono-auth/transport';
@@ -18,13 +20,21 @@ import { keyToProto, modeOf, purposeOf, rotationToProto } from './key-to-proto.t
 import { type ProvisionDeps, provisionTenant } from './provision-tenant.ts';
 import { readTenant } from './read-tenant.ts';
 import { type RotationDeps, rotateSigningKey } from './rotate-signing-key.ts';
-import { selectTenants } from './store.ts';
+import { type MetadataDocumentClients, policyOf, type VersionedPolicy } from './security-policy.ts';
+import { selectSecurityPolicy, selectTenants } from './store.ts';
 import type { TenantRecord, TenantStatus } from './tenant.ts';
+import { updateSecurityPolicy } from './update-security-policy.ts';
 
 const wireStatus: Record<TenantStatus, WireStatus> = {
   provisioning: WireStatus.PROVISIONING,
   active: WireStatus.ACTIVE,
   suspended: WireStatus.SUSPENDED,
+};
+
+const wireMetadataClients: Record<MetadataDocumentClients, WireMetadataClients> = {
+  disabled: WireMetadataClients.DISABLED,
+  review: WireMetadataClients.REVIEW,
+  allowed: WireMetadataClients.ALLOWED,
 };
 
 export interface TenantServiceDeps extends ProvisionDeps {
@@ -74,6 +84,17 @@ export function tenantService(deps: TenantServiceDeps) {
       const last = tenants.at(-1)?.id;
       return { tenants: tenants.map(toProto), nextPageToken: tenants.length === size ? (last ?? '') : '' };
     },
+    async getSecurityPolicy(_request, context) {
+      const { caller } = callOf(deps.runtime, context);
+      return policyToProto(policyOf(await deps.database.forTenant(caller.tenantId, selectSecurityPolicy)));
+    },
+    async updateSecurityPolicy({ policy, version }, context) {
+      const call = callOf(deps.runtime, context);
+      const change = { policy: policyFromProto(policy), version: Number(version) };
+      return policyToProto(
+        await deps.database.forTenant(call.caller.tenantId, (tx) => updateSecurityPolicy(tx, call, change)),
+      );
+    },
   } satisfies ServiceImpl<typeof TenantService>;
 }
 
@@ -101,4 +122,21 @@ function keyMethods({ runtime, rotation: deps }: TenantServiceDeps) {
       return { keys: keys.map(keyToProto), nextPageToken: keys.length < limit ? '' : (keys.at(-1)?.kid ?? '') };
     },
   } satisfies Partial<ServiceImpl<typeof TenantService>>;
+}
+
+function policyToProto({ policy, version }: VersionedPolicy) {
+  const metadataDocumentClients = wireMetadataClients[policy.metadataDocumentClients];
+  return { policy: { ...policy, metadataDocumentClients }, version: BigInt(version) };
+}
+
+/** Every member has a value of its own: a policy is sent whole. */
+function policyFromProto(policy: WirePolicy | undefined): VersionedPolicy['policy'] {
+  const metadataDocumentClients = (['disabled', 'review', 'allowed'] as const).find(
+    (name) => wireMetadataClients[name] === policy?.metadataDocumentClients,
+  );
+  if (!policy || !metadataDocumentClients) {
+    throw new Refusal('invalid_request', 'policy.metadata_document_clients: DISABLED, REVIEW or ALLOWED');
+  }
+  const { $typeName, $unknown, ...sent } = policy;
+  return { ...sent, metadataDocumentClients };
 }

@@ -3,6 +3,7 @@ import type { Principal, TenantRole } from '@mono-auth/core/principal';
 import { Json, type PlatformTx, type TenantTx } from '@mono-auth/database';
 import type { KeyAlg, KeyChange, RotatedPurpose } from '@mono-auth/keys';
 import type { KeyRotation, RotationMode } from './rotate-signing-key.ts';
+import type { SecurityPolicy, VersionedPolicy } from './security-policy.ts';
 import type { TenantRecord, TenantStatus } from './tenant.ts';
 
 interface TenantRow {
@@ -156,4 +157,30 @@ export async function insertRotation(
       idempotency_key)
     values (${uuidOf(tx.tenantId)}, ${uuidOf(id)}, ${purpose}, ${alg ?? ''}, ${mode}, ${reason}, ${new Json(keys)},
       ${revocationId ? uuidOf(revocationId) : null}, ${createdBy}, ${new Date(createdAtMs)}, ${idempotencyKey})`;
+}
+
+export async function selectSecurityPolicy(
+  tx: TenantTx,
+): Promise<{ policy: Partial<SecurityPolicy>; version: number } | undefined> {
+  const [row] = await tx.sql<{ policy: Partial<SecurityPolicy>; version: string }>`
+    select policy, version from mono.security_policies where tenant_id = ${uuidOf(tx.tenantId)}`;
+  return row && { policy: row.policy, version: Number(row.version) };
+}
+
+/** Makes those who change the ceilings wait for each other until the transaction ends: before the first there is no row. */
+export async function lockSecurityPolicy(tx: TenantTx): Promise<void> {
+  await tx.sql<{ locked: string }>`
+    select pg_advisory_xact_lock(hashtextextended(${`security policy|${tx.tenantId}`}, 0))::text as locked`;
+}
+
+export async function upsertSecurityPolicy(
+  tx: TenantTx,
+  { policy, version }: VersionedPolicy,
+  nowMs: number,
+): Promise<void> {
+  await tx.sql`
+    insert into mono.security_policies (tenant_id, policy, version, updated_at)
+    values (${uuidOf(tx.tenantId)}, ${new Json(policy)}, ${version}, ${new Date(nowMs)})
+    on conflict (tenant_id) do update
+      set policy = excluded.policy, version = excluded.version, updated_at = excluded.updated_at`;
 }

@@ -53,10 +53,10 @@ export function openEndpointBench(bench: TenantBench): EndpointBench {
     post,
     async createClient(tenant, input) {
       const key = await makeClientKey(runtime);
-      const call = { runtime, caller: systemCaller(tenant, newId(runtime, 'req')) };
-      const full = { scopes: [], audiences: [], jwks: { keys: [key.publicJwk] }, baseUrl, ...input };
-      const { id } = await database.forTenant(tenant.id, (tx) => createClient(tx, call, full));
-      return { id, tenant, key };
+      const caller = { ...systemCaller(tenant, newId(runtime, 'req')), scope: new Set(['clients:approve']) };
+      const full = { scopes: [], audiences: [], jwks: { keys: [key.publicJwk] }, approve: true, baseUrl, ...input };
+      const { client } = await database.forTenant(tenant.id, (tx) => createClient(tx, { runtime, caller }, full));
+      return { id: client.id, tenant, key };
     },
     ask: async (client, path, form) => post(client.tenant, path, { ...(await assertClient(client)), ...form }),
   };
