@@ -52,7 +52,9 @@ test('a repeated idempotency key answers the first client, also in parallel, and
   );
   expect(new Set(made.map(({ id }) => id)).size).toBe(1);
   expect((await make(two, { idempotencyKey: 'key-1' })).id).not.toBe(made[0]?.id);
-  const events = await db.admin(`select id from mono.audit_events where object_id = $1 and type = 'client.created'`, [made[0]?.id]);
+  const events = await db.admin(`select id from mono.audit_events where object_id = $1 and type = 'client.created'`, [
+    made[0]?.id,
+  ]);
   expect(events).toHaveLength(1);
 });
 

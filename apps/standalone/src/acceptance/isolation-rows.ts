@@ -1,27 +1,15 @@
-import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import type { JsonObject } from '@bufbuild/protobuf';
 import { newId } from '@mono-auth/core/ids';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { rpcClient } from '../tour/person.ts';
 import { enrolPlainly, redemptionOf, renewalOf } from './enrol-plainly.ts';
 import { ownerEmail, ownerPassword } from './installation.ts';
-import { makeKey, postRpc } from './plain-client.ts';
+import { clientRows } from './isolation-clients.ts';
+import { call, freshName, type IsolationRow } from './isolation-row.ts';
+import { makeKey } from './plain-client.ts';
 import { type Handles, sharedKey, sharedNames, type TenantScene } from './tenant-scene.ts';
 
-/** What is tried with one RPC. Messages are in the contract's JSON form. */
-export interface IsolationRow {
-  /** A call that succeeds in its own tenant. */
-  readonly own: (here: TenantScene) => JsonObject | Promise<JsonObject>;
-  /** The answer to `own` names things of its tenant, so that the search for them is known to find something. */
-  readonly shows?: true;
-  /** Calls that name something of another tenant: refused as if it had never been. */
-  readonly foreign?: (there: Handles, here: TenantScene) => readonly JsonObject[];
-  /** Calls that name something of another tenant and are answered, without a word of that tenant. */
-  readonly silent?: (there: TenantScene) => readonly JsonObject[];
-}
-
-/** A name that no other call of this run uses. */
-const freshName = () => `n-${systemRuntime.uuid()}`;
 const byId = (kind: 'host' | 'agent' | 'client' | 'invite') => (handles: Handles) => [{ id: handles[kind] }];
 const pageAfter = (kind: keyof Handles) => (there: TenantScene) => [{ pageToken: there.handles[kind] }];
 
@@ -36,12 +24,6 @@ const targetsOf = ({ session, host, agent, client, user }: Handles): JsonObject[
 
 /** Some position: it is looked at only for a subscriber that is there. */
 const applied = { incarnation: '1', seq: '0', hash: Buffer.alloc(32).toString('base64') };
-
-async function call(here: TenantScene, method: string, message: JsonValue): Promise<JsonObject> {
-  const { status, body } = await postRpc(here.issuer, method, message, here.ownerToken);
-  if (status !== 200) throw new Error(`${method}: ${status} ${JSON.stringify(body)}`);
-  return body;
-}
 
 async function newInvite(here: TenantScene): Promise<{ id: string; token: string }> {
   const answer = await call(here, 'monoauth.machines.v1.MachineService/CreateInvite', { hostName: freshName() });
@@ -71,6 +53,13 @@ const tenants: Readonly<Record<string, IsolationRow>> = {
     ],
   },
   'monoauth.tenants.v1.TenantService/ListSigningKeys': { own: () => ({}), shows: true, silent: pageAfter('key') },
+  'monoauth.tenants.v1.TenantService/GetSecurityPolicy': { own: () => ({}) },
+  'monoauth.tenants.v1.TenantService/UpdateSecurityPolicy': {
+    own: async (here) => {
+      const { policy, version } = await call(here, 'monoauth.tenants.v1.TenantService/GetSecurityPolicy', {});
+      return { policy: { ...(policy as JsonObject), accessTokenTtlSecondsMax: 7_200 }, version: version ?? '0' };
+    },
+  },
 };
 
 const machines: Readonly<Record<string, IsolationRow>> = {
@@ -142,28 +131,13 @@ const machines: Readonly<Record<string, IsolationRow>> = {
   },
 };
 
-const clients: Readonly<Record<string, IsolationRow>> = {
-  'monoauth.clients.v1.ClientService/CreateClient': {
-    own: () => newClient(freshName()),
-    shows: true,
-  },
-  'monoauth.clients.v1.ClientService/GetClient': {
-    own: ({ handles }) => ({ id: handles.client }),
-    shows: true,
-    foreign: byId('client'),
-  },
-  'monoauth.clients.v1.ClientService/ListClients': { own: () => ({}), shows: true, silent: pageAfter('client') },
+const introspection: Readonly<Record<string, IsolationRow>> = {
   'monoauth.tokens.v1.TokenService/Introspect': {
     own: ({ ownerToken }) => ({ token: ownerToken }),
     shows: true,
     silent: ({ handles }) => [{ token: handles.accessToken }],
   },
 };
-
-async function newClient(name: string): Promise<JsonObject> {
-  const { publicJwk } = await makeKey();
-  return { kind: 'CLIENT_KIND_MACHINE', name, jwks: { keys: [publicJwk as JsonObject] } };
-}
 
 const feed: Readonly<Record<string, IsolationRow>> = {
   'monoauth.feed.v1.FeedService/Register': {
@@ -274,7 +248,8 @@ async function headOf({ issuer, ownerToken, handles }: TenantScene): Promise<Jso
 export const isolationRows: Readonly<Record<string, IsolationRow>> = {
   ...tenants,
   ...machines,
-  ...clients,
+  ...clientRows,
+  ...introspection,
   ...feed,
   ...revocations,
   ...policies,

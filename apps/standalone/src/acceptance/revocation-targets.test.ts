@@ -71,6 +71,7 @@ test('a client: its tokens end and it gets no more; a host’s client is revoked
     name: 'batch',
     scopes: ['feed:read'],
     jwks: { keys: [key.publicJwk as JsonObject] },
+    approve: true,
   });
   const batch = new PlainClient(scene.issuer, (client as { id: string }).id, key);
   const token = tokenOf(await batch.clientCredentials({}));

@@ -2,7 +2,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { newId, type TenantId } from '@mono-auth/core/ids';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
-import { ClientKind, ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
+import { AuthMethod, ClientKind, ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
@@ -33,6 +33,11 @@ export interface Handles {
   readonly host: string;
   readonly agent: string;
   readonly client: string;
+  /** Of the app, with its secret. */
+  readonly app: string;
+  readonly secret: string;
+  readonly resource: string;
+  readonly registrationToken: string;
   readonly invite: string;
   readonly subscriber: string;
   readonly revocation: string;
@@ -49,7 +54,14 @@ export interface Handles {
 }
 
 /** Alike in every tenant: none of them may tell one tenant's objects from another's. */
-export const sharedNames = { host: 'fra-07', client: 'orders', agent: 'reconciler', subscriber: 'edge' } as const;
+export const sharedNames = {
+  host: 'fra-07',
+  client: 'orders',
+  app: 'shop',
+  partner: 'a partner',
+  agent: 'reconciler',
+  subscriber: 'edge',
+} as const;
 export const sharedKey = 'the-same-idempotency-key';
 
 export const orderScopes = ['orders:read', 'orders:write'];
@@ -63,6 +75,7 @@ export async function openTenantScene(installation: Installation, slug: string):
   const ownerToken = await owner.token();
   const resource = `https://orders.${slug}.example`;
   const service = await registerService(issuer, ownerToken, resource);
+  const governed = await registerApp(issuer, ownerToken);
   const machines = rpcClient(issuer, MachineService, ownerToken);
   const enrolment = { hostName: sharedNames.host, scopes: orderScopes, audiences: [resource] };
   const host = await enrolPlainly(issuer, (await machines.createInvite(enrolment)).token);
@@ -85,6 +98,8 @@ export async function openTenantScene(installation: Installation, slug: string):
     host: host.hostId,
     agent: agent?.id ?? '',
     client: service.id,
+    ...governed,
+    resource,
     invite: open.invite?.id ?? '',
     subscriber: subscriberId,
     revocation: revocation?.id ?? '',
@@ -108,7 +123,31 @@ async function registerService(issuer: string, ownerToken: string, resource: str
     scopes: serviceScopes,
     resource,
     jwks: { keys: [key.publicJwk as JsonObject] },
+    approve: true,
     idempotencyKey: sharedKey,
   });
   return new PlainClient(issuer, client?.id ?? '', key);
+}
+
+/** An app with a secret, and an initial access token for another one. */
+async function registerApp(
+  issuer: string,
+  ownerToken: string,
+): Promise<Pick<Handles, 'app' | 'secret' | 'registrationToken'>> {
+  const clients = rpcClient(issuer, ClientService, ownerToken);
+  const { client } = await clients.createClient({
+    kind: ClientKind.APP,
+    name: sharedNames.app,
+    manifest: { authMethod: AuthMethod.CLIENT_SECRET_BASIC, redirectUris: ['https://shop.example/callback'] },
+    approve: true,
+  });
+  const { registrationToken } = await clients.createRegistrationToken({
+    label: sharedNames.partner,
+    idempotencyKey: sharedKey,
+  });
+  return {
+    app: client?.id ?? '',
+    secret: client?.secrets[0]?.id ?? '',
+    registrationToken: registrationToken?.id ?? '',
+  };
 }

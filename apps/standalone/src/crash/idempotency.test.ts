@@ -15,6 +15,8 @@ interface Row {
   readonly made: string;
   /** The table that then holds one more. */
   readonly table: string;
+  /** What identifies the object, in the answer and in the table. Default: `id`. */
+  readonly id?: string;
   request(): Promise<JsonObject> | JsonObject;
   /** Each makes the request another one. */
   others(): Promise<JsonObject[]> | JsonObject[];
@@ -71,7 +73,37 @@ const rows: readonly Row[] = [
       { resource: 'https://twice.example' },
       { jwks: await jwksOf() },
       { kind: 'CLIENT_KIND_MACHINE', resource: '' },
+      { environment: 'ENVIRONMENT_STAGING' },
+      { product: 'shop' },
+      { ownerUserId: scene.handles.user },
+      { submit: true },
     ],
+  },
+  {
+    method: 'monoauth.clients.v1.ClientService/RotateSecret',
+    ...{ made: 'secret', table: 'client_secrets' },
+    request: () => ({ id: scene.handles.app }),
+    others: () => [{ overlapSeconds: 60 }, { ttlSeconds: 3_600 }],
+  },
+  {
+    method: 'monoauth.clients.v1.ClientService/CreateResource',
+    ...{ made: 'resource', table: 'resources', id: 'identifier' },
+    request: () => ({ identifier: 'https://api.once.example', name: 'once' }),
+    others: () => [
+      { identifier: 'https://api.twice.example' },
+      { name: 'twice' },
+      { environment: 'ENVIRONMENT_STAGING' },
+      { scopes: ['orders:read'] },
+      { accessTokenTtlSeconds: 60 },
+      { dpopRequired: true },
+      { isDefault: true },
+    ],
+  },
+  {
+    method: 'monoauth.clients.v1.ClientService/CreateRegistrationToken',
+    ...{ made: 'registrationToken', table: 'registration_tokens' },
+    request: () => ({ label: 'once' }),
+    others: () => [{ label: 'twice' }, { ttlSeconds: 60 }, { environment: 'ENVIRONMENT_STAGING' }],
   },
   {
     method: 'monoauth.machines.v1.MachineService/CreateInvite',
@@ -98,48 +130,51 @@ test('every RPC that takes an idempotency key has a row', async () => {
   expect(rows.map(({ method }) => method).sort()).toEqual(taking.map(({ name }) => name).sort());
 });
 
-describe.each(rows.map((row) => [row.method, row] as const))('%s', (method, { made, table, request, others }) => {
-  const idempotencyKey = 'the key of this test';
-  let asked: JsonObject;
+describe.each(rows.map((row) => [row.method, row] as const))(
+  '%s',
+  (method, { made, table, id = 'id', request, others }) => {
+    const idempotencyKey = 'the key of this test';
+    let asked: JsonObject;
 
-  function send(message: JsonObject) {
-    const platform = method.includes('TenantService');
-    const issuer = platform ? issuerOf(installation.baseUrl, platformSlug) : scene.issuer;
-    return postRpc(issuer, method, message, platform ? operatorToken : scene.ownerToken);
-  }
-  const idOf = (body: JsonObject) => (body[made] as JsonObject | undefined)?.id;
-  const count = async () => (await db.admin(`select id from mono.${table}`)).length;
-  const events = async () => (await db.admin('select id from mono.audit_events')).length;
-
-  beforeAll(async () => {
-    asked = { ...(await request()), idempotencyKey };
-  });
-
-  test('the same key and request make one object, however often and at the same time', async () => {
-    const before = await count();
-    const answers = await Promise.all(Array.from({ length: 4 }, () => send(asked)));
-    answers.push(await send(asked));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-    expect(new Set(answers.map(({ body }) => idOf(body))).size).toBe(1);
-    expect(await count()).toBe(before + 1);
-    const evidence = await events();
-    await send(asked);
-    expect(await events()).toBe(evidence);
-  });
-
-  test('the same key with another request is refused, and changes nothing', async () => {
-    const before = await count();
-    for (const other of await others()) {
-      const { status, body } = await send({ ...asked, ...other });
-      expect([status, body.code, body.message], JSON.stringify(other)).toEqual([
-        400,
-        'invalid_argument',
-        expect.stringContaining('idempotency_key'),
-      ]);
+    function send(message: JsonObject) {
+      const platform = method.includes('TenantService');
+      const issuer = platform ? issuerOf(installation.baseUrl, platformSlug) : scene.issuer;
+      return postRpc(issuer, method, message, platform ? operatorToken : scene.ownerToken);
     }
-    expect(await count()).toBe(before);
-  });
-});
+    const idOf = (body: JsonObject) => (body[made] as JsonObject | undefined)?.[id];
+    const count = async () => (await db.admin(`select ${id} from mono.${table}`)).length;
+    const events = async () => (await db.admin('select id from mono.audit_events')).length;
+
+    beforeAll(async () => {
+      asked = { ...(await request()), idempotencyKey };
+    });
+
+    test('the same key and request make one object, however often and at the same time', async () => {
+      const before = await count();
+      const answers = await Promise.all(Array.from({ length: 4 }, () => send(asked)));
+      answers.push(await send(asked));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+      expect(new Set(answers.map(({ body }) => idOf(body))).size).toBe(1);
+      expect(await count()).toBe(before + 1);
+      const evidence = await events();
+      await send(asked);
+      expect(await events()).toBe(evidence);
+    });
+
+    test('the same key with another request is refused, and changes nothing', async () => {
+      const before = await count();
+      for (const other of await others()) {
+        const { status, body } = await send({ ...asked, ...other });
+        expect([status, body.code, body.message], JSON.stringify(other)).toEqual([
+          400,
+          'invalid_argument',
+          expect.stringContaining('idempotency_key'),
+        ]);
+      }
+      expect(await count()).toBe(before);
+    });
+  },
+);
 
 test('a repeated provisioning makes good the evidence that a crash has kept from the operator’s log', async () => {
   const platform = issuerOf(installation.baseUrl, platformSlug);

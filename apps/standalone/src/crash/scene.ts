@@ -53,6 +53,7 @@ export async function openScene(baseUrl: string, slug: string): Promise<CrashSce
     scopes: ['feed:follow', 'tokens:introspect'],
     resource,
     jwks: { keys: [key.publicJwk as JsonObject] },
+    approve: true,
   });
   const service = new PlainClient(issuer, idOf(client), key);
   const live = new Set([ownerToken]);
@@ -139,6 +140,7 @@ export async function makeMachine(scene: CrashScene, name: string): Promise<Plai
     kind: 'CLIENT_KIND_MACHINE',
     ...{ name, scopes },
     jwks: { keys: [key.publicJwk as JsonObject] },
+    approve: true,
   });
   return new PlainClient(scene.issuer, idOf(client), key);
 }

@@ -24,6 +24,7 @@ export const machineSteps: readonly Step[] = [
         scopes: serviceScopes,
         resource: ordersResource(scene),
         jwks: { keys: [publicJwk as JsonObject] },
+        approve: true,
       });
       if (!client) throw new Error('no client came back');
       const resource = ordersResource(scene);
