@@ -75,7 +75,7 @@ export const revokeCommand = buildCommand<RevokeFlags, [RevokeKind, string], Cli
       kind: 'tuple',
       parameters: [
         {
-          parse: buildChoiceParser<RevokeKind>(['token', 'session', 'host', 'agent', 'client', 'user', 'tenant']),
+          parse: buildChoiceParser<RevokeKind>(['token', 'session', 'host', 'agent', 'client', 'user', 'grant', 'tenant']),
           brief: 'token, session, host or tenant',
           placeholder: 'KIND',
         },

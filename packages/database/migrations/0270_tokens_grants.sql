@@ -14,16 +14,21 @@ create table mono.token_grants (
   auth_time timestamptz not null,
   -- Thumbprint of the key that its refresh tokens are bound to (RFC 9449 §5).
   dpop_jkt text,
+  -- What the tenant and its feed were when it began: whatever was taken away from a later entry on ends it.
   epoch bigint not null,
   feed_seq bigint not null,
   created_at timestamptz not null,
+  -- When the last thing made from it has expired: its refresh tokens, or the one access token where it has none.
+  expires_at timestamptz not null,
   ended_at timestamptz,
   primary key (tenant_id, id),
   foreign key (tenant_id, client_id) references mono.clients (tenant_id, id)
 );
 create index token_grants_user on mono.token_grants (tenant_id, user_id) where ended_at is null;
 create index token_grants_client on mono.token_grants (tenant_id, client_id) where ended_at is null;
-call mono.build_wall('mono.token_grants', 'select, insert, update (ended_at)');
+create index token_grants_session on mono.token_grants (tenant_id, session_id) where ended_at is null;
+create index token_grants_expiry on mono.token_grants (expires_at);
+call mono.build_wall('mono.token_grants', 'select, insert, update (ended_at)', '', 'select (tenant_id, id, expires_at), delete');
 
 -- Refresh tokens: one living token for each grant. A spent one is kept until it would have expired: whoever shows it again
 -- ends the grant.
@@ -57,6 +62,8 @@ create table mono.device_codes (
   polled_at timestamptz,
   decided_by uuid,
   decided_session_id uuid,
+  -- When the person who decided had signed in.
+  auth_time timestamptz,
   decided_at timestamptz,
   granted boolean,
   grant_id uuid,
@@ -66,7 +73,7 @@ create table mono.device_codes (
   foreign key (tenant_id, client_id) references mono.clients (tenant_id, id)
 );
 create index device_codes_expiry on mono.device_codes (expires_at);
-call mono.build_wall('mono.device_codes', 'select, insert, update (interval_seconds, polled_at, decided_by, decided_session_id, decided_at, granted, grant_id)', '', 'select (tenant_id, id, expires_at), delete');
+call mono.build_wall('mono.device_codes', 'select, insert, update (interval_seconds, polled_at, decided_by, decided_session_id, auth_time, decided_at, granted, grant_id)', '', 'select (tenant_id, id, expires_at), delete');
 
 -- RFC 9126: pushed authorization requests, each used once.
 create table mono.pushed_requests (
@@ -81,3 +88,8 @@ create table mono.pushed_requests (
 );
 create index pushed_requests_expiry on mono.pushed_requests (expires_at);
 call mono.build_wall('mono.pushed_requests', 'select, insert', '', 'select (tenant_id, digest, expires_at), delete');
+
+-- A grant can be revoked by itself.
+alter table mono.revocations drop constraint revocations_target_kind_check;
+alter table mono.revocations add constraint revocations_target_kind_check
+  check (target_kind in ('token', 'session', 'host', 'agent', 'client', 'user', 'grant', 'tenant'));

@@ -1,4 +1,4 @@
-import type { AgentId, ClientId, HostId, RevocationId, SessionId, TokenId, UserId } from '@mono-auth/core/ids';
+import type { AgentId, ClientId, GrantId, HostId, RevocationId, SessionId, TokenId, UserId } from '@mono-auth/core/ids';
 import { personTokenTtlSeconds } from '@mono-auth/core/limits';
 import type { Call, Principal } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
@@ -13,6 +13,8 @@ export type RevocationTarget =
   | { readonly kind: 'client'; readonly id: ClientId }
   /** Sessions and tokens until now; a person may sign in again. */
   | { readonly kind: 'user'; readonly id: UserId }
+  /** What a person allowed a client: its refresh tokens, and every token made from it. */
+  | { readonly kind: 'grant'; readonly id: GrantId }
   | { readonly kind: 'tenant' };
 
 /** How many objects of a kind die with a target. */

@@ -70,10 +70,12 @@ function readTarget(target: Target | undefined): RevocationTarget {
       return { kind: 'client', id: parseId('cli', value, 'target.client_id') };
     case 'userId':
       return { kind: 'user', id: parseId('usr', value, 'target.user_id') };
+    case 'grantId':
+      return { kind: 'grant', id: parseId('gra', value, 'target.grant_id') };
     case 'tenant':
       return { kind: 'tenant' };
     default:
-      throw new Refusal('invalid_request', 'target: a token, session, host, agent, client, user or the tenant');
+      throw new Refusal('invalid_request', 'target: a token, session, host, agent, client, user, grant or the tenant');
   }
 }
 
@@ -91,6 +93,8 @@ function toTarget(target: RevocationTarget): Pick<Target, 'target'> {
       return { target: { case: 'clientId', value: target.id } };
     case 'user':
       return { target: { case: 'userId', value: target.id } };
+    case 'grant':
+      return { target: { case: 'grantId', value: target.id } };
     case 'tenant':
       return { target: { case: 'tenant', value: true } };
   }

@@ -20,7 +20,7 @@ export interface RevokeFlags extends OutputFlags {
   readonly wait: boolean;
 }
 
-export type RevokeKind = 'token' | 'session' | 'host' | 'agent' | 'client' | 'user' | 'tenant';
+export type RevokeKind = 'token' | 'session' | 'host' | 'agent' | 'client' | 'user' | 'grant' | 'tenant';
 
 /** The longest that the server waits for everybody, milliseconds (monoauth.revocation.v1.RevokeRequest.wait_ms). */
 const waitMsMax = 25_000;
@@ -54,6 +54,7 @@ async function targetOf(context: CliContext, kind: RevokeKind, id: string) {
   if (kind === 'agent') return { case: 'agentId' as const, value: parseId('agt', id, 'ID') };
   if (kind === 'client') return { case: 'clientId' as const, value: parseId('cli', id, 'ID') };
   if (kind === 'user') return { case: 'userId' as const, value: parseId('usr', id, 'ID') };
+  if (kind === 'grant') return { case: 'grantId' as const, value: parseId('gra', id, 'ID') };
   // The tenant is always one's own; naming it says that everybody in it is meant.
   const { tenant } = await withClient(context, TenantService, (client) => client.getTenant({}));
   if (tenant?.id !== id && tenant?.slug !== id) {

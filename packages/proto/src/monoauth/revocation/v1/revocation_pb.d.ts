@@ -62,6 +62,14 @@ export declare type Target = Message<"monoauth.revocation.v1.Target"> & {
     case: "clientId";
   } | {
     /**
+     * What a person allowed a client: its refresh tokens and every token made from it.
+     *
+     * @generated from field: string grant_id = 8;
+     */
+    value: string;
+    case: "grantId";
+  } | {
+    /**
      * Every session and token of the tenant: its epoch advances.
      *
      * @generated from field: bool tenant = 4;
