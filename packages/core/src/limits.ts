@@ -18,7 +18,9 @@ export const ancestorsMax = 10;
 export const pageItemsDefault = 50;
 /** Display names. */
 export const nameCharsMax = 120;
-/** Lifetimes of access tokens, seconds: hosts and agents, people, the gateway's own use. */
+/** Lifetimes of access tokens where nobody chose one, seconds: hosts and agents, people, the gateway's own use. */
 export const machineTokenTtlSeconds = 300;
 export const personTokenTtlSeconds = 600;
 export const gatewayTokenTtlSeconds = 60;
+/** The longest that the approved manifest of a client may choose, seconds: a verifier that only knows the keys is blind that long. */
+export const accessTokenTtlSecondsMax = 86_400;

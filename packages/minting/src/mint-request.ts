@@ -1,6 +1,17 @@
-import type { DecisionId, SessionId } from '@mono-auth/core/ids';
+import type { DecisionId, GrantId, SessionId } from '@mono-auth/core/ids';
 import type { Actor, Principal, TenantRole } from '@mono-auth/core/principal';
 import type { AccessTokenClaims } from '@mono-auth/core/token-claims';
+
+/** What an ID token says besides what the access token beside it says. */
+export interface IdTokenRequest {
+  /** The client as it knows itself: its id, or the URL of its metadata document. */
+  readonly audience: string;
+  readonly authTimeMs: number;
+  /** Of the authorization request; absent after a refresh (OpenID Connect Core §12.2). */
+  readonly nonce?: string;
+  /** The session in which the person allowed it (OpenID Connect Front- and Back-Channel Logout, `sid`). */
+  readonly sessionId?: SessionId;
+}
 
 /** What a grant wants minted, everything in it already proven and decided. */
 export interface MintRequest {
@@ -9,8 +20,10 @@ export interface MintRequest {
   readonly audience: string;
   /** Granted scope; what a parent does not hold falls away. */
   readonly scope: readonly string[];
-  /** Cut to the longest lifetime of this kind of token. */
+  /** Cut to the default lifetime of this kind of token, or to the hard maximum where `ttlChosen`. */
   readonly ttlSeconds: number;
+  /** The approved manifest of the client names this lifetime, within what tenant and resource allow. */
+  readonly ttlChosen?: true;
   /** Epoch seconds: the end of what the token hangs on besides its parents, such as a session. */
   readonly notAfter?: number;
   readonly sessionId?: SessionId;
@@ -19,8 +32,12 @@ export interface MintRequest {
   readonly act?: Actor;
   /** Verified claims of the tokens it is made from: scope, `exp`, `fs`, `grants` and `pjti` are bounded by them. */
   readonly parents?: readonly AccessTokenClaims[];
+  /** Grants that it is made from besides those of its parents: it dies with any of them. */
+  readonly grants?: readonly GrantId[];
   readonly decision?: { readonly decisionId: DecisionId; readonly policyVersion: number };
   /** Present for a token of the gateway alone, which is never a parent. */
   readonly use?: 'gateway';
   readonly cnf?: { readonly jkt: string };
+  /** Present when an ID token goes with it (OpenID Connect Core §3.1.3.3). */
+  readonly idToken?: IdTokenRequest;
 }

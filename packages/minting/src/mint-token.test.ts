@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { newId, type TenantId } from '@mono-auth/core/ids';
 import type { Call, Principal } from '@mono-auth/core/principal';
 import { issuerOf } from '@mono-auth/core/tenant-slug';
@@ -7,6 +8,7 @@ import { createLocalKms, type Keyring, openKeyring, verifyJwt } from '@mono-auth
 import { systemCaller } from '@mono-auth/tenants';
 import { FakeRuntime, openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { IdTokenClaims } from './id-token.ts';
 import type { MintRequest } from './mint-request.ts';
 import { type Minter, openMinter } from './mint-token.ts';
 
@@ -79,6 +81,48 @@ test('a token is an at+jwt by the tenant’s ES256 key and says everything by wh
   });
   expect(claims.jti).toMatch(/^tok_/);
   expect(claims.exp - claims.iat).toBe(600);
+});
+
+test('an ID token goes with it: RS256, for the client alone, bound to the access token, and nothing more than needed', async () => {
+  const grant = newId(runtime, 'gra');
+  const idRequest = {
+    audience: 'cli_1',
+    authTimeMs: runtime.nowMs() - 5500,
+    nonce: 'n-1',
+    sessionId: newId(runtime, 'ses'),
+  };
+  const {
+    token,
+    claims,
+    idToken = '',
+  } = await mint({ idToken: idRequest, grants: [grant], cnf: { jkt: 'thumbprint' } });
+  expect(claims).toMatchObject({ grants: [grant], cnf: { jkt: 'thumbprint' } });
+  expect(JSON.parse(atob(idToken.split('.')[0] as string))).toMatchObject({ alg: 'RS256', typ: 'JWT' });
+  const expectation = { typ: 'JWT', issuer: issuerOf(baseUrl, 'acme'), audience: 'cli_1', nowMs: runtime.nowMs() };
+  const verified = await verifyJwt<IdTokenClaims>(idToken, await keys.publicKeys(acme, 'token'), expectation);
+  // OpenID Connect Core §3.1.3.6.
+  const half = createHash('sha256').update(token).digest().subarray(0, 16).toString('base64url');
+  expect(verified).toEqual({
+    iss: claims.iss,
+    sub: user,
+    aud: 'cli_1',
+    exp: claims.iat + 600,
+    iat: claims.iat,
+    auth_time: Math.floor((runtime.nowMs() - 5500) / 1000),
+    nonce: 'n-1',
+    sid: idRequest.sessionId,
+    at_hash: half,
+  });
+  const [event] = await db.admin<{ text: string }>(
+    `select encode(envelope, 'escape') as text from mono.audit_events where object_id = $1`,
+    [claims.jti],
+  );
+  for (const fact of ['"id_token":true', grant, '"jkt":"thumbprint"']) expect(event?.text).toContain(fact);
+  const asAccessToken = verifyJwt(idToken, await keys.publicKeys(acme, 'token'), {
+    typ: 'at+jwt',
+    nowMs: runtime.nowMs(),
+  });
+  await expect(asAccessToken).rejects.toMatchObject({ reason: 'not_authenticated' });
 });
 
 test('the evidence is written in the transaction that mints, and a transaction that fails leaves neither', async () => {

@@ -9,7 +9,8 @@ import type { TenantTx } from '@mono-auth/database';
 import type { Feed } from '@mono-auth/feed';
 import { type Keyring, signJwt } from '@mono-auth/keys';
 import { readTenant, type TenantRecord } from '@mono-auth/tenants';
-import type { MintRequest } from './mint-request.ts';
+import { deriveIdClaims, idTokenAlg, idTokenType } from './id-token.ts';
+import type { IdTokenRequest, MintRequest } from './mint-request.ts';
 import { deriveClaims } from './rules.ts';
 
 export interface MinterDeps {
@@ -28,6 +29,8 @@ export interface MintContext {
 export interface Minted {
   readonly token: string;
   readonly claims: AccessTokenClaims;
+  /** Where the request asks for one. */
+  readonly idToken?: string;
 }
 
 /** The one minter: every access token of every kind passes here (key, epoch, suspension, lineage, evidence). */
@@ -47,6 +50,10 @@ export interface Minter {
 
 export function openMinter(deps: MinterDeps): Minter {
   const begun = new WeakMap<MintContext, TenantTx>();
+  const mintIdToken = async (tx: TenantTx, { keyVersion }: TenantRecord, minted: Minted, request: IdTokenRequest) => {
+    const signer = await deps.keys.signer(tx, 'token', idTokenAlg, keyVersion);
+    return signJwt(signer, idTokenType, deriveIdClaims(minted, request));
+  };
   return {
     async begin(tx) {
       const fs = await deps.feed.headSeq(tx);
@@ -64,8 +71,9 @@ export function openMinter(deps: MinterDeps): Minter {
       const claims = deriveClaims(ground, request, jti, nowSeconds(call.runtime));
       const signer = await deps.keys.signer(tx, 'token', undefined, tenant.keyVersion);
       const token = await signJwt(signer, accessTokenType, claims);
+      const idToken = request.idToken && (await mintIdToken(tx, tenant, { token, claims }, request.idToken));
       await recordMinted(tx, call, jti, claims, request);
-      return { token, claims };
+      return { token, claims, ...(idToken !== undefined && { idToken }) };
     },
   };
 }
@@ -75,7 +83,7 @@ async function recordMinted(
   call: Call,
   jti: TokenId,
   claims: AccessTokenClaims,
-  { audience, decision }: MintRequest,
+  { audience, decision, idToken }: MintRequest,
 ): Promise<void> {
   await append(tx, call, {
     type: claims.pjti ? 'token.exchanged' : 'token.issued',
@@ -91,6 +99,9 @@ async function recordMinted(
       client_id: claims.client_id,
       exp: claims.exp,
       fs: claims.fs,
+      ...(claims.grants && { grants: claims.grants.join(' ') }),
+      ...(claims.cnf && { jkt: claims.cnf.jkt }),
+      ...(idToken && { id_token: true }),
     },
   });
 }

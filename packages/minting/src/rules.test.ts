@@ -215,6 +215,20 @@ describe('lifetimes', () => {
     expect(ttlSecondsMax({ subject: agent })).toBe(300);
     expect(ttlSecondsMax({ subject: user, use: 'gateway' })).toBe(60);
   });
+
+  test('a lifetime that a client was approved for stands up to a day, never for the gateway, never beyond a parent', () => {
+    const user = principals[0] as Principal;
+    expect(ttlSecondsMax({ subject: user, ttlChosen: true })).toBe(86_400);
+    expect(ttlSecondsMax({ subject: user, use: 'gateway', ttlChosen: true })).toBe(60);
+    const base: MintRequest = { subject: user, clientId: 'cli', audience: 'x', scope: ['a'], ttlSeconds: 7200 };
+    const lifetime = (change: Partial<MintRequest>) =>
+      deriveClaims(ground, { ...base, ...change }, jti(), now).exp - now;
+    expect(lifetime({})).toBe(600);
+    expect(lifetime({ ttlChosen: true })).toBe(7200);
+    expect(lifetime({ ttlChosen: true, ttlSeconds: 100_000 })).toBe(86_400);
+    const parent = deriveClaims(ground, { ...base, ttlSeconds: 200 }, jti(), now);
+    expect(lifetime({ ttlChosen: true, parents: [parent] })).toBe(200);
+  });
 });
 
 test('an intersection of scopes commutes, is idempotent and keeps no repetition', () => {

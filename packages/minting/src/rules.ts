@@ -1,6 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { TenantId, TokenId } from '@mono-auth/core/ids';
 import {
+  accessTokenTtlSecondsMax,
   actDepthMax,
   ancestorsMax,
   gatewayTokenTtlSeconds,
@@ -44,7 +45,7 @@ export function deriveClaims(
   // RFC 6749 §3.3 knows no empty scope; a token that permits nothing would only be evidence of nothing.
   if (scope.length === 0) throw new Refusal('invalid_scope', 'nothing of the requested scope can be granted');
   const pjti = ancestorsOf(parents);
-  const grants = [...new Set(parents.flatMap((parent) => parent.grants ?? []))];
+  const grants = [...new Set([...(request.grants ?? []), ...parents.flatMap((parent) => parent.grants ?? [])])];
   return {
     iss: ground.issuer,
     aud: request.audience,
@@ -76,9 +77,10 @@ export function intersectScope(first: readonly string[], ...others: readonly (re
   return [...new Set(first)].filter((value) => value !== '' && sets.every((set) => set.has(value)));
 }
 
-/** Longest lifetime that the kind of token may ask for, seconds. Whatever a machine holds counts as a machine's. */
-export function ttlSecondsMax(request: Pick<MintRequest, 'subject' | 'act' | 'use'>): number {
+/** Longest lifetime that the token may ask for, seconds. Whatever a machine holds counts as a machine's. */
+export function ttlSecondsMax(request: Pick<MintRequest, 'subject' | 'act' | 'use' | 'ttlChosen'>): number {
   if (request.use === 'gateway') return gatewayTokenTtlSeconds;
+  if (request.ttlChosen) return accessTokenTtlSecondsMax;
   return principalKind(request.subject) === 'user' && !request.act ? personTokenTtlSeconds : machineTokenTtlSeconds;
 }
 

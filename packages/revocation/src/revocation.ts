@@ -1,5 +1,5 @@
 import type { AgentId, ClientId, GrantId, HostId, RevocationId, SessionId, TokenId, UserId } from '@mono-auth/core/ids';
-import { personTokenTtlSeconds } from '@mono-auth/core/limits';
+import { accessTokenTtlSecondsMax } from '@mono-auth/core/limits';
 import type { Call, Principal } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
 import type { RevocationTarget as FeedTarget, receipt } from '@mono-auth/feed-engine';
@@ -55,9 +55,9 @@ export interface Receipt extends receipt.Receipt {
   readonly jwksOnlyUntilMs: number;
 }
 
-/** The longest life of an access token: none that was minted before the revocation outlives it. */
+/** The longest life that a client may choose for its access tokens: none that was minted before the revocation outlives it. */
 export function jwksOnlyUntilMs(revocation: Revocation): number {
-  return revocation.createdAtMs + personTokenTtlSeconds * 1000;
+  return revocation.createdAtMs + accessTokenTtlSecondsMax * 1000;
 }
 
 /** The target in the words of the feed. */
