@@ -1,6 +1,7 @@
 import { newId } from '@mono-auth/core/ids';
 import { FakeRuntime, openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { endGrant } from './end-grant.ts';
 import { grantParticipant } from './grant-participant.ts';
 import { type GrantScene, openGrantScene } from './grant-scene.ts';
 import { listGrants } from './list-grants.ts';
@@ -75,4 +76,24 @@ test('a person sees what lives: newest first, nothing of others, nothing that ha
   await run((tx) => grantParticipant({ runtime }).apply(tx, call, { kind: 'grant', id: ended.grant.id }));
   const shown = await run((tx) => listGrants(tx, runtime, userId));
   expect(shown.map(({ id }) => id)).toEqual([newer.grant.id, older.grant.id]);
+});
+
+test('a consent that is withdrawn ends every grant of that person to that client, by the feed and with evidence', async () => {
+  const { run, begin, call, clientId, neighbourId, tenantId } = scene.home;
+  const userId = newId(runtime, 'usr');
+  const ended = [(await begin({ userId })).grant.id, (await begin({ userId })).grant.id];
+  const kept = [(await begin({ userId, clientId: neighbourId })).grant.id, (await begin()).grant.id];
+  const withdraw = () => run((tx) => endGrant(scene.feed, tx, call, { userId, clientId }, 'consent was withdrawn'));
+  expect(await withdraw()).toBe(2);
+  expect(await withdraw()).toBe(0);
+  const state = await scene.feed.state(tenantId);
+  const isDead = (grant: string) =>
+    state.isRevoked({ jti: 'x', sub: `user:${userId}`, grants: [grant], ep: 1, fs: 0 }).revoked;
+  expect(ended.map(isDead)).toEqual([true, true]);
+  expect(kept.map(isDead)).toEqual([false, false]);
+  const events = await db.admin(
+    `select id from mono.audit_events where type = 'grant.ended' and object_id = any ($1)`,
+    [ended],
+  );
+  expect(events).toHaveLength(2);
 });

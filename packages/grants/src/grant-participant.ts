@@ -15,7 +15,7 @@ export function grantParticipant({ runtime }: { readonly runtime: Runtime }): Re
     },
     async apply(tx, call, target) {
       const selection = await selectionOf(tx, target);
-      return selection ? casualty(await endGrants(tx, selection, call.runtime.nowMs())) : [];
+      return selection ? casualty((await endGrants(tx, selection, call.runtime.nowMs())).length) : [];
     },
   };
 }

@@ -18,33 +18,32 @@ const push = ({ run, clientId }: ScenePart = scene.home) =>
   run((tx) => pushRequest(tx, runtime, { clientId, parameters }));
 const take = (requestUri: string, { run, clientId }: ScenePart = scene.home, asClient = clientId) =>
   run((tx) => takePushedRequest(tx, runtime, { requestUri, clientId: asClient }));
-const refused = { reason: 'invalid_request', detail: 'request_uri: is not valid, or was used' };
 
 test('pushed parameters come back as they were, once (RFC 9126 §4)', async () => {
   const { requestUri, expiresInSeconds } = await push();
   expect(requestUri).toMatch(/^urn:ietf:params:oauth:request_uri:[A-Za-z0-9_-]{43}$/);
   expect(expiresInSeconds).toBe(60);
   expect(await take(requestUri)).toEqual(parameters);
-  await expect(take(requestUri)).rejects.toMatchObject(refused);
+  expect(await take(requestUri)).toBeUndefined();
 });
 
 test('of fifty who take a request at the same moment one gets it', async () => {
   const { requestUri } = await push();
-  const takes = await Promise.allSettled(Array.from({ length: 50 }, () => take(requestUri)));
-  expect(takes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  const takes = await Promise.all(Array.from({ length: 50 }, () => take(requestUri)));
+  expect(takes.filter((parameters) => parameters !== undefined)).toHaveLength(1);
 });
 
 test('another client or tenant, a late comer and a guess get one answer, and use nothing up', async () => {
   const { requestUri } = await push();
-  await expect(take(requestUri, scene.home, scene.home.neighbourId)).rejects.toMatchObject(refused);
-  await expect(take(requestUri, scene.other)).rejects.toMatchObject(refused);
+  expect(await take(requestUri, scene.home, scene.home.neighbourId)).toBeUndefined();
+  expect(await take(requestUri, scene.other)).toBeUndefined();
   for (const guess of ['', 'https://evil.test/request', `${requestUri}x`]) {
-    await expect(take(guess)).rejects.toMatchObject(refused);
+    expect(await take(guess)).toBeUndefined();
   }
   expect(await take(requestUri)).toEqual(parameters);
   const late = await push();
   runtime.advance(60_000);
-  await expect(take(late.requestUri)).rejects.toMatchObject(refused);
+  expect(await take(late.requestUri)).toBeUndefined();
 });
 
 test('parameters beyond their limit are refused', async () => {

@@ -31,18 +31,22 @@ export async function pushRequest(
 
 /**
  * Takes pushed parameters for the client that pushed them, once (RFC 9126 §4). Another client's request, an expired one and
- * one that never was are answered alike, and not used up.
- * @throws Refusal `invalid_request`.
+ * one that never was are answered alike: undefined, and nothing is used up.
  */
 export async function takePushedRequest(
   tx: TenantTx,
   runtime: Runtime,
   { requestUri, clientId }: { readonly requestUri: string; readonly clientId: ClientId },
-): Promise<PushedParameters> {
-  const refusal = new Refusal('invalid_request', 'request_uri: is not valid, or was used');
+): Promise<PushedParameters | undefined> {
   const digest = sha256(requestUri);
   const stored = requestUri.startsWith(requestUriPrefix) ? await selectPushedRequest(tx, digest) : undefined;
-  if (!stored || stored.clientId !== clientId || stored.expiresAtMs <= runtime.nowMs()) throw refusal;
-  await tx.consumeOnce({ kind: 'pushed_request', digest, expiresAtMs: stored.expiresAtMs, refusal });
+  if (!stored || stored.clientId !== clientId || stored.expiresAtMs <= runtime.nowMs()) return undefined;
+  const used = new Refusal('invalid_request', 'request_uri: was used');
+  try {
+    await tx.consumeOnce({ kind: 'pushed_request', digest, expiresAtMs: stored.expiresAtMs, refusal: used });
+  } catch (error) {
+    if (error === used) return undefined;
+    throw error;
+  }
   return stored.parameters;
 }

@@ -25,7 +25,7 @@ const use = ({ run, call }: ScenePart, token: string) =>
     if (!found || found.grant.endedAtMs !== undefined) return 'refused';
     const next = await rotateRefreshToken(tx, runtime, found, runtime.nowMs() + 90 * day);
     if (next !== undefined) return next;
-    await endGrant(scene.feed, tx, call, found.grant.id, 'refresh token was used again');
+    await endGrant(scene.feed, tx, call, { id: found.grant.id }, 'refresh token was used again');
     return 'refused';
   });
 const isDead = ({ tenantId }: ScenePart, grantId: string) =>

@@ -94,16 +94,16 @@ export async function countLivingGrants(tx: TenantTx, selection: GrantSelection,
   return Number(rows[0]?.count ?? 0);
 }
 
-/** @returns how many were living until now. */
-export async function endGrants(tx: TenantTx, selection: GrantSelection, nowMs: number): Promise<number> {
+/** @returns those that were living until now. */
+export async function endGrants(tx: TenantTx, selection: GrantSelection, nowMs: number): Promise<GrantId[]> {
   const { grant, user, client, session } = uuids(selection);
-  const rows = await tx.sql<{ expires_at: Date }>`
+  const rows = await tx.sql<{ id: string; expires_at: Date }>`
     update mono.token_grants set ended_at = ${new Date(nowMs)}
     where tenant_id = ${uuidOf(tx.tenantId)} and ended_at is null
       and (${grant}::uuid is null or id = ${grant}::uuid)
       and (${user}::uuid is null or user_id = ${user}::uuid)
       and (${client}::uuid is null or client_id = ${client}::uuid)
       and (${session}::uuid is null or session_id = ${session}::uuid)
-    returning expires_at`;
-  return rows.filter((row) => row.expires_at.getTime() > nowMs).length;
+    returning id, expires_at`;
+  return rows.filter((row) => row.expires_at.getTime() > nowMs).map((row) => idFromUuid('gra', row.id));
 }
