@@ -1,7 +1,7 @@
 import { hkdfSync } from 'node:crypto';
 import { sealTenant, unsealedTenants } from '@mono-auth/audit';
 import { createEphemeral, type Ephemeral, RedisSettingError, sweepEphemeral } from '@mono-auth/cache';
-import { clientParticipant, findResource } from '@mono-auth/clients';
+import { clientParticipant, livingResources } from '@mono-auth/clients';
 import { utf8 } from '@mono-auth/core/encoding';
 import { notFound, type Refusal } from '@mono-auth/core/errors';
 import { newId, type TenantId } from '@mono-auth/core/ids';
@@ -9,7 +9,8 @@ import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { type Database, sweepConsumed } from '@mono-auth/database';
 import { Feed } from '@mono-auth/feed';
-import { type Identity, openIdentity, sessionParticipant } from '@mono-auth/identity';
+import { grantParticipant, sweepGrants } from '@mono-auth/grants';
+import { type Identity, openIdentity, openPeople, sessionParticipant } from '@mono-auth/identity';
 import { checkKek, createLocalKms, type KeyLifePolicy, type Keyring, openKeyring } from '@mono-auth/keys';
 import { agentParticipant, createChallenges, hostParticipant } from '@mono-auth/machines';
 import { type Minter, openMinter } from '@mono-auth/minting';
@@ -113,6 +114,7 @@ export async function createControlPlane(deps: ControlPlaneDeps): Promise<Contro
       sweep: async () => {
         await sweepEphemeral(deps);
         await sweepConsumed(deps);
+        await sweepGrants(deps);
       },
     },
     close: () => parts.ephemeral.close(),
@@ -153,7 +155,7 @@ function composeParts(
   const identity = openIdentity({
     ...{ database, runtime, tenants, minter, feed, ephemeral, baseUrl },
     secret: (tenantId) => new Uint8Array(hkdfSync('sha256', deps.kek, utf8(tenantId), utf8('mono-auth/identity'), 32)),
-    isKnownAudience: async (tx, audience) => (await findResource(tx, audience)) !== undefined,
+    isKnownAudience: async (tx, audience) => (await livingResources.findResource(tx, audience)) !== undefined,
     originOf: ingressOf,
     log: (message) => deps.log.warn(message),
   });
@@ -164,11 +166,15 @@ function composeParts(
       agentParticipant(),
       clientParticipant(runtime),
       sessionParticipant({ database, runtime }),
+      grantParticipant({ runtime }),
     ],
   };
   const tokens: TokenDeps = {
     ...{ database, runtime, baseUrl, keys, feed, minter, policies, tenants, onRefusal },
     originOf: ingressOf,
+    people: openPeople(database),
+    userCodeKey: (tenantId) =>
+      new Uint8Array(hkdfSync('sha256', deps.kek, utf8(tenantId), utf8('mono-auth/grants user code'), 32)),
     revokeToken: async (call, id) => {
       await revoke(revocation, call, { target: { kind: 'token', id }, reason: 'revoked by its client', waitMs: 0 });
     },

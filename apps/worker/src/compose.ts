@@ -6,6 +6,7 @@ import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { Database, deriveDatabaseSecrets, sweepConsumed } from '@mono-auth/database';
 import { Feed } from '@mono-auth/feed';
+import { sweepGrants } from '@mono-auth/grants';
 import { checkKek, createLocalKms, openKeyring } from '@mono-auth/keys';
 import { createTenantDirectory, signingKeys, type Tenant } from '@mono-auth/tenants';
 import type { Logger } from 'pino';
@@ -73,6 +74,7 @@ async function composeJobs({ database, ephemeral, runtime }: Stores, config: Wor
     sweep: async () => {
       await sweepEphemeral({ database, runtime });
       await sweepConsumed({ database, runtime });
+      await sweepGrants({ database, runtime });
     },
   };
 }

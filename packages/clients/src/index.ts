@@ -1,5 +1,6 @@
 import * as clientFields from './client-fields.ts';
 import * as hostClients from './host-clients.ts';
+import * as livingResources from './living-resources.ts';
 import * as peerJwt from './peer-jwt.ts';
 
 export { authenticateClient, type ClientAuthentication } from './authenticate-client.ts';
@@ -10,6 +11,5 @@ export type { AuthMethod, Environment, Manifest } from './manifest.ts';
 export { readPublicJwks } from './public-jwks.ts';
 export type { Resource } from './resources/resource.ts';
 export { clientService } from './service.ts';
-export { selectLivingResource as findResource } from './store/resources.ts';
 export { selectClient as findClient } from './store.ts';
-export { clientFields, hostClients, peerJwt };
+export { clientFields, hostClients, livingResources, peerJwt };

@@ -57,7 +57,7 @@ export async function openGrantScene({ database, createTenantRow, runtime, kek }
     const client = async (name: string) => {
       const jwks = { keys: [{ ...jwk, kid: name }] };
       const input = { kind: 'machine', name, scopes: ['a'], audiences: [], jwks, baseUrl: 'https://id.test' } as const;
-      return (await run((tx) => createClient(tx, call, input))).id;
+      return (await run((tx) => createClient(tx, call, input))).client.id;
     };
     const clientId = await client('app');
     const neighbourId = await client('neighbour');

@@ -3,6 +3,7 @@ import { authenticateClient, type Client } from '@mono-auth/clients';
 import { Refusal } from '@mono-auth/core/errors';
 import { type Call, callerWithoutToken, type Principal } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
+import { readSecurityPolicy } from '@mono-auth/tenants';
 import type { GrantDeps } from './deps.ts';
 import type { Attempt, FormRequest, GrantSession } from './grant-session.ts';
 
@@ -28,14 +29,16 @@ export async function authenticate(
 }
 
 /**
- * Decides a grant: the feed's head first, then the client, then the work, in one read-only transaction; what it leaves
- * behind (events, the spent assertion) is durable before anybody hears of it. A refusal is evidence as well: it is kept as
- * `token.refused`, with the assertion that was spent on it, then thrown.
+ * Decides a grant: the feed's head first, then the client, then the work, in one transaction, which is read-only unless the
+ * grant changes rows; what it leaves behind (events, the spent assertion) is durable before anybody hears of it. A refusal
+ * is evidence as well: it is kept as `token.refused`, with the assertion that was spent on it and with what had to be put to
+ * an end because of it, then thrown. One that comes when a grant has begun to change rows undoes everything.
  */
 export async function withGrantSession<T>(
   deps: GrantDeps,
   request: FormRequest,
   work: (session: GrantSession) => Promise<T>,
+  { changesRows }: { readonly changesRows: boolean } = { changesRows: false },
 ): Promise<T> {
   const attempt: Attempt = {};
   let call = callOf(deps, request, 'anonymous:', undefined);
@@ -44,15 +47,21 @@ export async function withGrantSession<T>(
     try {
       const { client, principal } = await authenticate(deps, tx, request);
       call = callOf(deps, request, principal, client);
-      return { granted: await work({ ...request, deps, tx, context, client, principal, call, attempt }) };
+      const ceilings = await readSecurityPolicy(tx);
+      const known = { deps, tx, context, client, principal, call, attempt, ceilings, dpopJkt: undefined };
+      return { granted: await work({ ...request, ...known }) };
     } catch (error) {
-      if (!isAnswer(error)) throw error;
+      if (!isAnswer(error) || attempt.changed) throw error;
       await recordRefused(tx, call, request, attempt, error);
       return { refused: error };
     }
   };
-  const outcome = await deps.database.forDecision(request.tenant.id, decide).catch(async (error: unknown) => {
-    // The assertion was used before: nothing of the decision was kept, so its refusal is recorded by itself.
+  const { database } = deps;
+  const run = changesRows
+    ? database.forTenant(request.tenant.id, decide)
+    : database.forDecision(request.tenant.id, decide);
+  const outcome = await run.catch(async (error: unknown) => {
+    // The assertion was used before, or a change was undone: nothing was kept, so the refusal is recorded by itself.
     if (!isAnswer(error)) throw error;
     await deps.database.forDecision(request.tenant.id, (tx) => recordRefused(tx, call, request, attempt, error));
     return { refused: error };
@@ -79,7 +88,7 @@ export function callOf(
 
 function principalOf(client: Client): Principal {
   if (client.kind === 'service') return `service:${client.id}`;
-  if (client.kind === 'machine') return `client:${client.id}`;
+  if (client.kind === 'machine' || client.kind === 'app') return `client:${client.id}`;
   if (client.kind === 'host' && client.hostId) return `host:${client.hostId}`;
   throw new Refusal('unauthorized_client', 'this kind of client cannot ask for tokens');
 }

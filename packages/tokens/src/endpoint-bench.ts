@@ -1,5 +1,6 @@
 import { type CreateClientInput, createClient } from '@mono-auth/clients';
 import { newId } from '@mono-auth/core/ids';
+import { openPeople } from '@mono-auth/identity';
 import { systemCaller, type Tenant } from '@mono-auth/tenants';
 import { Hono } from 'hono';
 import { assertClient, makeClientKey, type TestClient } from './client-key.ts';
@@ -19,6 +20,7 @@ export type FormFields = Record<string, string | readonly string[]>;
 /** The endpoints of the tenants of a bench, over HTTP. */
 export interface EndpointBench {
   readonly app: Hono;
+  readonly deps: TokenDeps;
   createClient(
     tenant: Tenant,
     input: Pick<CreateClientInput, 'kind' | 'name'> & Partial<CreateClientInput>,
@@ -28,10 +30,13 @@ export interface EndpointBench {
   ask(client: TestClient, path: string, form: FormFields): Promise<Answer>;
 }
 
-export function openEndpointBench(bench: TenantBench): EndpointBench {
+export function openEndpointBench(bench: TenantBench, change: Partial<TokenDeps> = {}): EndpointBench {
   const { runtime, database, baseUrl, home, other } = bench;
   const deps: TokenDeps = {
     ...bench,
+    people: openPeople(database),
+    userCodeKey: () => new Uint8Array(32).fill(9),
+    ...change,
     originOf: () => ({ requestId: newId(runtime, 'req'), ip: '192.0.2.7' }),
     revokeToken: ({ caller }, id) => bench.revoke(caller.tenantId === home.id ? home : other, { kind: 'token', id }),
     onRefusal: () => {},
@@ -50,6 +55,7 @@ export function openEndpointBench(bench: TenantBench): EndpointBench {
 
   return {
     app,
+    deps,
     post,
     async createClient(tenant, input) {
       const key = await makeClientKey(runtime);

@@ -6,6 +6,8 @@ export interface Form {
   get(name: string): string | undefined;
   /** Every value of a parameter that may be repeated. */
   all(name: string): readonly string[];
+  /** Names that have a value, in the order of their first. */
+  names(): readonly string[];
 }
 
 /** Longest body, bytes: three tokens of 8 KiB (subject, actor, assertion) with their encoding and names. */
@@ -39,7 +41,7 @@ export async function readForm(request: Request): Promise<Form> {
     values.set(name, [...(earlier ?? []), value]);
   }
   const all = (name: string) => (values.get(name) ?? []).filter((value) => value !== '');
-  return { all, get: (name) => all(name)[0] };
+  return { all, get: (name) => all(name)[0], names: () => [...values.keys()].filter((name) => all(name).length > 0) };
 }
 
 /** A parameter without which the request has no meaning. @throws Refusal `invalid_request`. */

@@ -4,6 +4,7 @@ import type { Call, Principal } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
 import type { MintContext } from '@mono-auth/minting';
 import type { Tenant } from '@mono-auth/tenants';
+import type { Ceilings } from './ceilings.ts';
 import type { GrantDeps, Origin } from './deps.ts';
 import type { Form } from './form.ts';
 
@@ -26,6 +27,8 @@ export interface Decision {
 export interface Attempt {
   subject?: Principal;
   decision?: Decision;
+  /** Set once the grant has begun to change rows: a refusal that comes after it undoes them all. */
+  changed?: true;
 }
 
 /** A grant under work: the client is authenticated, `context` was taken before any status. */
@@ -38,4 +41,8 @@ export interface GrantSession extends FormRequest {
   readonly principal: Principal;
   readonly call: Call;
   readonly attempt: Attempt;
+  /** What the tenant's security policy says now. */
+  readonly ceilings: Ceilings;
+  /** Thumbprint of the key that the client has proven with this request (RFC 9449); tokens are bound to it. */
+  readonly dpopJkt: string | undefined;
 }

@@ -5,12 +5,14 @@ import type { Tenant } from '@mono-auth/tenants';
 import { toOAuthError } from '@mono-auth/transport';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { authorizeDevice } from './authorize-device.ts';
 import type { TokenDeps } from './deps.ts';
 import { formBytesMax, readForm } from './form.ts';
 import type { FormRequest } from './grant-session.ts';
 import { dispatchGrant } from './grants/dispatch-grant.ts';
 import { introspectToken } from './introspect-token.ts';
 import { openidConfiguration } from './metadata.ts';
+import { pushAuthorization } from './push-authorization.ts';
 import { revokeToken } from './revoke-token.ts';
 
 /** RFC 6749 §5.1: what holds a credential is stored nowhere. */
@@ -37,6 +39,10 @@ export function tokenRoutes(deps: TokenDeps): Hono {
     }),
   );
   app.post('/oauth2/token', async (c) => c.json(await dispatchGrant(deps, await readRequest(deps, c)), 200, noStore));
+  app.post('/oauth2/par', async (c) => c.json(await pushAuthorization(deps, await readRequest(deps, c)), 201, noStore));
+  app.post('/oauth2/device_authorization', async (c) =>
+    c.json(await authorizeDevice(deps, await readRequest(deps, c)), 200, noStore),
+  );
   app.post('/oauth2/introspect', async (c) =>
     c.json(await introspectToken(deps, await readRequest(deps, c)), 200, noStore),
   );

@@ -207,10 +207,14 @@ describe('the endpoint', () => {
     for (const grant_type of [
       'password',
       'implicit',
-      'refresh_token',
-      'urn:ietf:params:oauth:grant-type:device_code',
+      'urn:openid:params:grant-type:ciba',
+      'urn:ietf:params:oauth:grant-type:saml2-bearer',
     ]) {
       expect((await ask(machine, { grant_type })).body.error).toBe('unsupported_grant_type');
+    }
+    // Served, but not what this client was approved for.
+    for (const grant_type of ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code']) {
+      expect((await ask(machine, { grant_type })).body.error).toBe('unauthorized_client');
     }
     expect((await ask(machine, { grant_type: '' })).body.error).toBe('invalid_request');
     expect((await ask(machine, { grant_type: ['client_credentials', 'client_credentials'] })).body.error).toBe(

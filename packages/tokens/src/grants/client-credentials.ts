@@ -7,6 +7,8 @@ import { actorChain } from '@mono-auth/core/token-claims';
 import { findAgent, findHost } from '@mono-auth/machines';
 import { intersectScope } from '@mono-auth/minting';
 import { actorOf } from '../actor-chain.ts';
+import { type Audience, requireEnvironment } from '../audience.ts';
+import { lifetimeOf, requireBinding, underCeiling } from '../ceilings.ts';
 import { decideIssue } from '../decide-issue.ts';
 import type { GrantSession } from '../grant-session.ts';
 import { readScope } from '../scope.ts';
@@ -31,8 +33,9 @@ export const clientCredentials: Grant = {
     const agent = form.get('agent');
     const holder = agent === undefined ? await clientHolder(session) : await agentHolder(session, agent);
     attempt.subject = holder.subject;
-    const scope = grantScope(holder, readScope(form));
-    const audience = chooseAudience(session, agent !== undefined);
+    const scope = grantScope(session, holder, readScope(form));
+    const { identifier: audience, resource } = await chooseAudience(session, agent !== undefined);
+    requireBinding(session, resource);
     const decision = await decideIssue(session, {
       action: 'token.issue',
       subject: holder.subject,
@@ -46,12 +49,13 @@ export const clientCredentials: Grant = {
       clientId: client.id,
       audience,
       scope,
-      ttlSeconds: machineTokenTtlSeconds,
+      ...lifetimeOf(session, resource, machineTokenTtlSeconds),
+      ...(session.dpopJkt !== undefined && { cnf: { jkt: session.dpopJkt } }),
       decision,
     });
     return {
       access_token: token,
-      token_type: 'Bearer',
+      token_type: session.dpopJkt === undefined ? 'Bearer' : 'DPoP',
       expires_in: claims.exp - claims.iat,
       scope: claims.scope,
     } satisfies TokenResponse;
@@ -86,9 +90,14 @@ async function requireActiveHost({ tx, client }: GrantSession): Promise<void> {
 }
 
 /** RFC 6749 §3.3: all of it by default; what is not allowed is refused, not dropped. */
-function grantScope(holder: Holder, requested: readonly string[] | undefined): readonly string[] {
-  if (requested === undefined) return holder.scope;
-  const granted = intersectScope(requested, holder.scope);
+function grantScope(
+  { ceilings }: GrantSession,
+  holder: Holder,
+  requested: readonly string[] | undefined,
+): readonly string[] {
+  const held = underCeiling(ceilings, holder.scope);
+  if (requested === undefined) return held;
+  const granted = intersectScope(requested, held);
   if (granted.length !== requested.length) {
     throw new Refusal('invalid_scope', 'scope: has values that this client does not hold');
   }
@@ -96,13 +105,14 @@ function grantScope(holder: Holder, requested: readonly string[] | undefined): r
 }
 
 /** Every client may speak to the management API and, with a token for exchange, to the issuer itself. */
-function chooseAudience({ deps, tenant, client, form }: GrantSession, isActorToken: boolean): string {
+async function chooseAudience(session: GrantSession, isActorToken: boolean): Promise<Audience> {
+  const { deps, tenant, client, form } = session;
   const issuer = issuerOf(deps.baseUrl, tenant.slug);
   const rpc = rpcAudienceOf(deps.baseUrl, tenant.slug);
   const target = readTarget(form);
-  if (target === undefined) return isActorToken ? issuer : rpc;
+  if (target === undefined) return requireEnvironment(session, isActorToken ? issuer : rpc);
   if (target !== issuer && target !== rpc && !client.audiences.includes(target)) {
     throw new Refusal('invalid_target', 'resource, audience: not one of this client');
   }
-  return target;
+  return requireEnvironment(session, target);
 }

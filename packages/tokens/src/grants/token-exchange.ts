@@ -5,6 +5,8 @@ import { actorChain } from '@mono-auth/core/token-claims';
 import { intersectScope } from '@mono-auth/minting';
 import { scopeOf, type VerifiedClaims } from '../access-token.ts';
 import { extendChain } from '../actor-chain.ts';
+import { type Audience, requireEnvironment } from '../audience.ts';
+import { lifetimeOf, requireBinding, underCeiling } from '../ceilings.ts';
 import { decideIssue } from '../decide-issue.ts';
 import { type Form, required } from '../form.ts';
 import type { GrantSession } from '../grant-session.ts';
@@ -40,12 +42,13 @@ export const tokenExchange: Grant = {
     const actor = requireActor(session, subject, actorToken);
     const act = extendChain(actor, subject.act);
     const agentScopes = await requireLivePrincipals(tx, [subject.sub, ...actorChain(act)], actor.sub);
-    const audience = requireTarget(session, request.target);
+    const { identifier: audience, resource } = await requireTarget(session, request.target);
+    requireBinding(session, resource);
     const scope = grantScope(request.scope, [
       scopeOf(subject),
       ...(actorToken ? [scopeOf(actorToken)] : []),
       ...(agentScopes ? [agentScopes] : []),
-      client.scopes,
+      underCeiling(session.ceilings, client.scopes),
     ]);
     const decision = await decideIssue(session, {
       action: 'token.exchange',
@@ -61,17 +64,18 @@ export const tokenExchange: Grant = {
       clientId: client.id,
       audience,
       scope,
-      ttlSeconds: machineTokenTtlSeconds,
+      ...lifetimeOf(session, resource, machineTokenTtlSeconds),
       parents: actorToken ? [subject, actorToken] : [subject],
       ...(subject.sid !== undefined && { sessionId: subject.sid as SessionId }),
       ...(subject.tenant_role !== undefined && { tenantRole: subject.tenant_role }),
+      ...(session.dpopJkt !== undefined && { cnf: { jkt: session.dpopJkt } }),
       decision,
     });
     // RFC 8693 §2.2.1; `scope` always, because it is always the outcome of an intersection.
     return {
       access_token: token,
       issued_token_type: accessToken,
-      token_type: 'Bearer',
+      token_type: session.dpopJkt === undefined ? 'Bearer' : 'DPoP',
       expires_in: claims.exp - claims.iat,
       scope: claims.scope,
     } satisfies TokenResponse;
@@ -120,8 +124,8 @@ async function verifyPresented(
 }
 
 /** RFC 8693 §2.2.2: a target that the client may not reach is `invalid_target`. */
-function requireTarget({ client }: GrantSession, target: string): string {
-  if (client.audiences.includes(target)) return target;
+async function requireTarget(session: GrantSession, target: string): Promise<Audience> {
+  if (session.client.audiences.includes(target)) return requireEnvironment(session, target);
   throw new Refusal('invalid_target', 'resource, audience: not one of this client');
 }
 

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { createClient, type Resource } from '@mono-auth/clients';
+import { base64url, utf8 } from '@mono-auth/core/encoding';
+import { newId, type SessionId, type UserId, uuidOf } from '@mono-auth/core/ids';
+import type { TenantRole } from '@mono-auth/core/principal';
+import { addMember, systemCaller, type Tenant } from '@mono-auth/tenants';
+import { makeClientKey, type TestClient } from './client-key.ts';
+import type { AuthorizationCode, AuthorizationCodes } from './people.ts';
+import type { TenantBench } from './tenant-bench.ts';
+
+export interface TestPerson {
+  readonly userId: UserId;
+  readonly sessionId: SessionId;
+}
+
+type ManifestInput = NonNullable<Parameters<typeof createClient>[2]['manifest']>;
+
+/** People with sessions, apps, and codes as the authorization endpoint would have left them: the rows are real. */
+export interface PersonBench {
+  /** The codes that were planted, as identity reads them. */
+  readonly codes: AuthorizationCodes;
+  openPerson(tenant: Tenant, role?: TenantRole): Promise<TestPerson>;
+  /** Registers an API; by default the apps' own, of production, for whatever scopes its clients have. */
+  registerResource(tenant: Tenant, change?: Partial<Resource>): Promise<void>;
+  createApp(tenant: Tenant, name: string, manifest?: Partial<ManifestInput>): Promise<TestClient>;
+  /** @returns the form of its redemption. */
+  plantCode(client: TestClient, person: TestPerson, change?: Partial<AuthorizationCode>): Record<string, string>;
+}
+
+export const redirectUri = 'https://app.test/callback';
+export const appScopes = [
+  'openid',
+  'profile',
+  'offline_access',
+  'files:read',
+  'files:write',
+  'tenants:read',
+  'policy:publish',
+];
+export const appAudience = 'https://files.test';
+const sessionTtlMs = 8 * 3_600_000;
+const usualResource = {
+  identifier: appAudience,
+  environment: 'production',
+  scopes: [] as string[],
+  accessTokenTtlSeconds: 0,
+  dpopRequired: false,
+  isDefault: false,
+};
+
+type Admin = <Row extends object>(text: string, values?: unknown[]) => Promise<Row[]>;
+
+export function openPersonBench(bench: TenantBench, admin: Admin): PersonBench {
+  const { runtime, database, baseUrl } = bench;
+  const planted = new Map<string, AuthorizationCode>();
+  const keyOf = (tenant: Tenant, code: string) => `${tenant.id} ${code}`;
+  return {
+    codes: {
+      readAuthorizationCode: async (tenant, code) => planted.get(keyOf(tenant, code)),
+      // Kept, as identity may: that a code works once does not hang on it.
+      forgetAuthorizationCode: async () => {},
+    },
+
+    async openPerson(tenant, role = 'member') {
+      const userId = newId(runtime, 'usr');
+      const sessionId = newId(runtime, 'ses');
+      const now = new Date(runtime.nowMs());
+      await admin(
+        `insert into identity."user" (tenant_id, "id", "name", "email", "emailVerified", "createdAt", "updatedAt", "banned")
+         values ($1, $2, 'Ada', $3, true, $4, $4, false)`,
+        [uuidOf(tenant.id), uuidOf(userId), `${userId}@example.test`, now],
+      );
+      await admin(
+        `insert into identity."session" (tenant_id, "id", "userId", "token", "createdAt", "updatedAt", "expiresAt", "epoch", "feedSeq")
+         select $1, $2, $3, $4, $5, $5, $6, t.epoch, h.seq from mono.tenants t, mono.feed_heads h
+         where t.id = $1 and h.tenant_id = $1`,
+        [
+          uuidOf(tenant.id),
+          uuidOf(sessionId),
+          uuidOf(userId),
+          runtime.uuid(),
+          now,
+          new Date(runtime.nowMs() + sessionTtlMs),
+        ],
+      );
+      await database.forTenant(tenant.id, (tx) => addMember(tx, userId, role, runtime.nowMs()));
+      return { userId, sessionId };
+    },
+
+    async registerResource(tenant, change = {}) {
+      const api = { ...usualResource, ...change };
+      await admin(
+        `insert into mono.resources (tenant_id, identifier, name, environment, product, scopes, access_token_ttl_seconds,
+           dpop_required, is_default, retired, version, created_at)
+         values ($1, $2, $2, $3, '', $4, $5, $6, $7, false, 1, $8)`,
+        [
+          uuidOf(tenant.id),
+          ...[api.identifier, api.environment, api.scopes, api.accessTokenTtlSeconds, api.dpopRequired, api.isDefault],
+          new Date(runtime.nowMs()),
+        ],
+      );
+    },
+
+    async createApp(tenant, name, change = {}) {
+      const key = await makeClientKey(runtime);
+      const caller = { ...systemCaller(tenant, newId(runtime, 'req')), scope: new Set(['clients:approve']) };
+      const manifest = {
+        scopes: appScopes,
+        audiences: [appAudience],
+        grantTypes: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+        redirectUris: [redirectUri],
+        jwks: { keys: [key.publicJwk] },
+        ...change,
+      } as ManifestInput;
+      const input = { kind: 'app', name, scopes: [], audiences: [], manifest, approve: true, baseUrl } as const;
+      const { client } = await database.forTenant(tenant.id, (tx) => createClient(tx, { runtime, caller }, input));
+      return { id: client.id, tenant, key };
+    },
+
+    plantCode({ id, tenant }, { userId, sessionId }, change = {}) {
+      const code = base64url(runtime.randomBytes(32));
+      const code_verifier = base64url(runtime.randomBytes(32));
+      planted.set(keyOf(tenant, code), {
+        clientId: id as AuthorizationCode['clientId'],
+        redirectUri,
+        codeChallenge: base64url(createHash('sha256').update(utf8(code_verifier)).digest()),
+        userId,
+        sessionId,
+        scopes: appScopes,
+        resources: [appAudience],
+        nonce: 'n-0S6_WzA2Mj',
+        authTimeMs: runtime.nowMs() - 4000,
+        dpopJkt: undefined,
+        expiresAtMs: runtime.nowMs() + 60_000,
+        ...change,
+      });
+      return { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier };
+    },
+  };
+}
