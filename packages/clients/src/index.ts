@@ -7,7 +7,7 @@ export { authenticateClient, type ClientAuthentication } from './authenticate-cl
 export type { Client, ClientKind, ClientStatus, PublicJwks } from './client.ts';
 export { clientParticipant } from './client-participant.ts';
 export { type CreateClientInput, createClient } from './create-client.ts';
-export type { AuthMethod, Environment, Manifest } from './manifest.ts';
+export type { AuthMethod, Manifest } from './manifest.ts';
 export { readPublicJwks } from './public-jwks.ts';
 export type { Resource } from './resources/resource.ts';
 export { clientService } from './service.ts';

@@ -37,9 +37,6 @@ export function isWidening(from: Manifest, to: Manifest): boolean {
 export function narrowed(from: Manifest, to: Manifest): Manifest {
   if (!isWidening(from, to)) return to;
   const keep = (list: (typeof lists)[number]) => from[list].filter((value) => to[list].includes(value));
-  const wanted = new Set(keysOf(to));
-  const shared = (name: 'jwksUri' | 'tlsSubjectDn' | 'clientUri') =>
-    from[name] !== undefined && from[name] === to[name] ? { [name]: from[name] } : {};
   const backchannel = to.backchannelLogoutUri === undefined ? undefined : from.backchannelLogoutUri;
   return {
     scopes: keep('scopes'),
@@ -48,11 +45,7 @@ export function narrowed(from: Manifest, to: Manifest): Manifest {
     redirectUris: keep('redirectUris'),
     postLogoutRedirectUris: keep('postLogoutRedirectUris'),
     ...(backchannel !== undefined && { backchannelLogoutUri: backchannel }),
-    // A stronger method alone would lock the client out until its credential is approved.
-    authMethod: from.authMethod,
-    jwks: { keys: from.jwks.keys.filter((key) => wanted.has(canonicalJson(key))) },
-    ...shared('jwksUri'),
-    ...shared('tlsSubjectDn'),
+    ...credentialLeft(from, to),
     accessTokenTtlSeconds: livesLonger(from.accessTokenTtlSeconds, to.accessTokenTtlSeconds, machineTokenTtlSeconds)
       ? from.accessTokenTtlSeconds
       : to.accessTokenTtlSeconds,
@@ -64,8 +57,27 @@ export function narrowed(from: Manifest, to: Manifest): Manifest {
       ? from.refreshTokenTtlSeconds
       : to.refreshTokenTtlSeconds,
     dpopBoundAccessTokens: from.dpopBoundAccessTokens || to.dpopBoundAccessTokens,
-    ...shared('clientUri'),
+    ...shared(from, to, 'clientUri'),
   };
+}
+
+/** A key that is left out counts no more. Another method replaces the whole credential, once it is approved. */
+function credentialLeft(from: Manifest, to: Manifest): Pick<Manifest, 'authMethod' | 'jwks'> & Partial<Manifest> {
+  const { authMethod } = from;
+  if (authMethod !== to.authMethod) {
+    return { authMethod, jwks: from.jwks, ...shared(from, from, 'jwksUri'), ...shared(from, from, 'tlsSubjectDn') };
+  }
+  const wanted = new Set(keysOf(to));
+  return {
+    authMethod,
+    jwks: { keys: from.jwks.keys.filter((key) => wanted.has(canonicalJson(key))) },
+    ...shared(from, to, 'jwksUri'),
+    ...shared(from, to, 'tlsSubjectDn'),
+  };
+}
+
+function shared(from: Manifest, to: Manifest, name: 'jwksUri' | 'tlsSubjectDn' | 'clientUri'): Partial<Manifest> {
+  return from[name] !== undefined && from[name] === to[name] ? { [name]: from[name] } : {};
 }
 
 function keysOf({ jwks }: Manifest): string[] {

@@ -1,19 +1,11 @@
 import type { PublicJwks } from './client.ts';
+import { grantType } from './grant-types.ts';
 
 /** A client, its secrets, keys, codes and tokens belong to one environment and work in no other. */
 export type Environment = 'development' | 'staging' | 'production';
 
 /** How a client proves that it is one (RFC 7591 §2, `token_endpoint_auth_method`). */
 export type AuthMethod = 'private_key_jwt' | 'client_secret_basic' | 'client_secret_post' | 'tls_client_auth' | 'none';
-
-/** Grants as a client names them (RFC 7591 §2, RFC 8693 §2.1, RFC 8628 §3.4). */
-export const grantType = {
-  authorizationCode: 'authorization_code',
-  refreshToken: 'refresh_token',
-  clientCredentials: 'client_credentials',
-  tokenExchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
-  deviceCode: 'urn:ietf:params:oauth:grant-type:device_code',
-} as const;
 
 /** What a client may do. Approval is bound to its hash; whatever is absent is not allowed. */
 export interface Manifest {

@@ -1,7 +1,8 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { ClientKind, PublicJwks } from './client.ts';
 import { readAudiences, readScopes } from './client-fields.ts';
-import { type AuthMethod, type Environment, grantType, type Manifest } from './manifest.ts';
+import { grantType } from './grant-types.ts';
+import type { AuthMethod, Environment, Manifest } from './manifest.ts';
 import { readPublicJwks } from './public-jwks.ts';
 import { type RedirectRules, readRedirectUri, readServerAddress } from './web-addresses.ts';
 
@@ -35,7 +36,7 @@ const distinguishedNameCharsMax = 512;
 const accessTokenTtlSecondsMax = 86_400;
 const refreshTokenTtlSecondsMax = 31_536_000;
 
-const ofPeople: readonly string[] = [grantType.authorizationCode, grantType.refreshToken, grantType.deviceCode];
+const ofPeople: readonly string[] = [grantType.code, grantType.refreshToken, grantType.deviceCode];
 const ofItself: readonly string[] = [grantType.clientCredentials, grantType.tokenExchange];
 
 /**
@@ -114,7 +115,7 @@ function readDistinguishedName(name: string, prefix: string): string {
 }
 
 function readGrantTypes(asked: readonly string[], kind: ClientKind, isPublic: boolean, field: string): string[] {
-  const usual = kind === 'app' ? [grantType.authorizationCode, grantType.refreshToken] : ofItself;
+  const usual = kind === 'app' ? [grantType.code, grantType.refreshToken] : ofItself;
   const grants = [...new Set(asked.length === 0 ? usual : asked)];
   const allowed = kind === 'app' ? [...ofPeople, ...(isPublic ? [] : ofItself)] : ofItself;
   const excess = grants.find((grant) => !allowed.includes(grant));
@@ -140,9 +141,9 @@ function readWeb(
   { kind, grantTypes, rules, prefix }: Web,
 ): Pick<Manifest, 'redirectUris' | 'postLogoutRedirectUris' | 'backchannelLogoutUri' | 'clientUri'> {
   const { redirectUris = [], postLogoutRedirectUris = [], backchannelLogoutUri = '', clientUri = '' } = input;
-  const takesCodes = grantTypes.includes(grantType.authorizationCode);
+  const takesCodes = grantTypes.includes(grantType.code);
   if (takesCodes !== redirectUris.length > 0) {
-    throw new Refusal('invalid_redirect_uri', `${prefix}redirect_uris: with authorization_code, and only then`);
+    throw new Refusal('invalid_redirect_uri', `${prefix}redirect_uris: with ${grantType.code}, and only then`);
   }
   if (kind !== 'app' && (postLogoutRedirectUris.length > 0 || backchannelLogoutUri !== '')) {
     const field = backchannelLogoutUri === '' ? 'post_logout_redirect_uris' : 'backchannel_logout_uri';
