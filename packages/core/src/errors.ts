@@ -60,6 +60,27 @@ export const refusals = {
     exit: 2,
     retry: false,
   },
+  request_not_supported: {
+    connect: 'invalid_argument',
+    oauth: 'request_not_supported',
+    http: 400,
+    exit: 2,
+    retry: false,
+  },
+  request_uri_not_supported: {
+    connect: 'invalid_argument',
+    oauth: 'request_uri_not_supported',
+    http: 400,
+    exit: 2,
+    retry: false,
+  },
+  invalid_request_uri: {
+    connect: 'invalid_argument',
+    oauth: 'invalid_request_uri',
+    http: 400,
+    exit: 2,
+    retry: false,
+  },
   login_required: { connect: 'failed_precondition', oauth: 'login_required', http: 400, exit: 4, retry: false },
   consent_required: { connect: 'failed_precondition', oauth: 'consent_required', http: 400, exit: 6, retry: false },
   invalid_redirect_uri: {

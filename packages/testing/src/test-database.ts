@@ -3,9 +3,10 @@ import { systemRuntime } from '@mono-auth/core/runtime';
 import { Database, deriveDatabaseSecrets, logins } from '@mono-auth/database';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { type AppRows, appRows } from './app-rows.ts';
 import { templateName, testKek } from './test-cluster.ts';
 
-export interface TestDatabase {
+export interface TestDatabase extends AppRows {
   readonly database: Database;
   /** URL of this database under the superuser, for migrations and for looking behind the wall. */
   readonly url: string;
@@ -43,6 +44,7 @@ export async function openTestDatabase(): Promise<TestDatabase> {
     database,
     url: url.toString(),
     admin,
+    ...appRows(admin),
     async createTenantRow(slug) {
       const id = newId(systemRuntime, 'ten');
       await admin(
