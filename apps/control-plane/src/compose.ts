@@ -10,7 +10,7 @@ import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug
 import { type Database, sweepConsumed } from '@mono-auth/database';
 import { Feed } from '@mono-auth/feed';
 import { grantParticipant, sweepGrants } from '@mono-auth/grants';
-import { type Identity, openIdentity, openPeople, sessionParticipant } from '@mono-auth/identity';
+import { type Identity, logouts, openIdentity, openPeople, sessionParticipant } from '@mono-auth/identity';
 import { checkKek, createLocalKms, type KeyLifePolicy, type Keyring, openKeyring } from '@mono-auth/keys';
 import { agentParticipant, createChallenges, hostParticipant } from '@mono-auth/machines';
 import { type Minter, openMinter } from '@mono-auth/minting';
@@ -61,6 +61,8 @@ export interface ControlPlane {
     unsealedTenants(): Promise<TenantId[]>;
     sealTenant(tenantId: TenantId): Promise<number>;
     moveKeys(): Promise<number>;
+    tenantsWithLogouts(): Promise<TenantId[]>;
+    deliverLogouts(tenantId: TenantId): Promise<number>;
     sweep(): Promise<void>;
   };
   close(): Promise<void>;
@@ -111,10 +113,13 @@ export async function createControlPlane(deps: ControlPlaneDeps): Promise<Contro
       unsealedTenants: () => unsealedTenants(deps.database),
       sealTenant: (tenantId) => sealTenant(sealing, tenantId),
       moveKeys: () => signingKeys.moveKeysOn(parts),
+      tenantsWithLogouts: () => logouts.tenantsWithLogouts(deps),
+      deliverLogouts: (tenantId) => logouts.deliverLogouts(parts, tenantId),
       sweep: async () => {
         await sweepEphemeral(deps);
         await sweepConsumed(deps);
         await sweepGrants(deps);
+        await logouts.sweepSessionClients(deps);
       },
     },
     close: () => parts.ephemeral.close(),
@@ -153,7 +158,7 @@ function composeParts(
     else deps.log.debug({ reason: refusal.reason, err: refusal.cause }, refusal.detail);
   };
   const identity = openIdentity({
-    ...{ database, runtime, tenants, minter, feed, ephemeral, baseUrl },
+    ...{ database, runtime, tenants, minter, feed, keys, ephemeral, baseUrl },
     secret: (tenantId) => new Uint8Array(hkdfSync('sha256', deps.kek, utf8(tenantId), utf8('mono-auth/identity'), 32)),
     isKnownAudience: async (tx, audience) => (await livingResources.findResource(tx, audience)) !== undefined,
     originOf: ingressOf,

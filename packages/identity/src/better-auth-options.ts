@@ -3,6 +3,8 @@ import type { IdentityPool } from '@mono-auth/database';
 import type { Tenant } from '@mono-auth/tenants';
 import type { BetterAuthOptions } from 'better-auth';
 import { Kysely, PostgresDialect } from 'kysely';
+import { codeRow } from './authorize/code-row.ts';
+import { authorizationPlugin } from './authorize/oauth-provider.ts';
 import { passwordCharsMax, passwordCharsMin, passwordHash } from './password-hash.ts';
 import { addressAttemptsMax, attemptsWindowSeconds, sessionTtlSeconds } from './session-policy.ts';
 
@@ -57,6 +59,8 @@ const closedPaths = [
   '/ok',
   '/error',
   '/oauth2/token',
+  '/oauth2/authorize',
+  '/oauth2/consent',
   '/jwks',
 ];
 
@@ -83,6 +87,7 @@ export function betterAuthOptions(tenant: Pick<Tenant, 'id' | 'issuer'>, parts: 
         parts.log([message, ...causes.filter((cause) => cause instanceof Error).map(String)].join(' ')),
     },
     disabledPaths: closedPaths,
+    plugins: [authorizationPlugin(issuer.pathname)],
     emailAndPassword: {
       enabled: true,
       disableSignUp: true,
@@ -110,6 +115,7 @@ export function betterAuthOptions(tenant: Pick<Tenant, 'id' | 'issuer'>, parts: 
       session: {
         create: { before: async () => ({ data: { ...lifeFrom(parts.runtime), ...(await parts.birthOf()) } }) },
       },
+      verification: { create: { before: async (row) => ({ data: codeRow(row, parts.runtime) }) } },
     },
     rateLimit: rateLimitOf(parts),
     advanced: advancedOf(sessionCookieName(tenant), secure, parts.runtime),

@@ -51,6 +51,7 @@ export function openScene({ database, runtime, baseUrl, createTenantRow, kek, ch
     tenants,
     minter: openMinter({ keys, feed, baseUrl }),
     feed,
+    keys,
     ephemeral,
     baseUrl,
     secret: () => kek,

@@ -1,14 +1,17 @@
-import type { UserId } from '@mono-auth/core/ids';
+import type { ClientId, SessionId, TenantId, UserId } from '@mono-auth/core/ids';
 import type { Tenant } from '@mono-auth/tenants';
 import type { Hono } from 'hono';
+import { type AuthorizationCode, forgetAuthorizationCode, readAuthorizationCode } from './authorize/read-code.ts';
+import { validatePushed } from './authorize/validate-pushed.ts';
 import type { IdentityContext, IdentityDeps } from './context.ts';
 import { createUser, type NewUser } from './create-user.ts';
 import { handleAuth } from './handle-auth.ts';
 import { readSession, type Session } from './read-session.ts';
 import { identityRoutes } from './routes.ts';
+import { type SessionFate, sessionFate } from './session-fate.ts';
 import type { Credentials } from './sign-in.ts';
 import { checkSignIn } from './sign-in-check.ts';
-import { selectUserId } from './store.ts';
+import { type Person, selectPerson, selectUserId } from './store.ts';
 import { openTenantAuths } from './tenant-auths.ts';
 
 /** Who people are, per tenant. Better Auth's own server API stays inside. */
@@ -22,6 +25,19 @@ export interface Identity {
   findUser(tenant: Tenant, email: string): Promise<UserId | undefined>;
   /** The live session that the cookie of these headers names. */
   session(tenant: Tenant, headers: Headers): Promise<Session | undefined>;
+  /** What stands behind a code of this tenant; reading uses nothing up. */
+  readAuthorizationCode(tenant: Tenant, code: string): Promise<AuthorizationCode | undefined>;
+  /** Deletes the row of a code that was redeemed. */
+  forgetAuthorizationCode(tenant: Tenant, code: string): Promise<void>;
+  /** Whether a session lives now: whoever redeems a code, or refreshes within a session, asks again. */
+  sessionFate(tenant: Tenant, sessionId: SessionId): Promise<SessionFate>;
+  /** Undefined for nobody, and for who may sign in no more. */
+  readUser(tenantId: TenantId, userId: UserId): Promise<Person | undefined>;
+  /**
+   * The rules of the authorization endpoint for parameters that a client pushes (RFC 9126 §2.1).
+   * @throws Refusal of the first rule that is broken.
+   */
+  validateAuthorizationParams(tenant: Tenant, clientId: ClientId, params: URLSearchParams): Promise<void>;
   /**
    * The check of provisioning: really signs in, mints a token, has `verify` look at it and signs out again.
    * @throws Refusal of whatever failed.
@@ -41,6 +57,11 @@ export function openIdentity(deps: IdentityDeps): Identity {
     createUser: (tenant, user) => createUser(context, tenant, user),
     findUser: (tenant, email) => selectUserId(context.auths.of(tenant).pool, email),
     session: (tenant, headers) => readSession(context, tenant, headers),
+    readAuthorizationCode: (tenant, code) => readAuthorizationCode(context.auths.of(tenant).pool, code),
+    forgetAuthorizationCode: (tenant, code) => forgetAuthorizationCode(context.auths.of(tenant).pool, code),
+    sessionFate: (tenant, sessionId) => sessionFate(context, tenant, sessionId),
+    readUser: (tenantId, userId) => selectPerson(deps.database.identityPool(tenantId), userId),
+    validateAuthorizationParams: (tenant, clientId, params) => validatePushed(context, tenant, clientId, params),
     signInCheck: (tenant, credentials, verify) => checkSignIn(context, tenant, credentials, verify),
   };
 }

@@ -19,6 +19,18 @@ export async function readBody(
   throw new Refusal('invalid_request', `content-type: this body is not understood here`);
 }
 
+/**
+ * The body of a form, not taken apart.
+ * @throws Refusal `invalid_request` or `too_large`.
+ */
+export async function readFormText(request: Request): Promise<string> {
+  const type = request.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== 'application/x-www-form-urlencoded') {
+    throw new Refusal('invalid_request', 'content-type: allowed: application/x-www-form-urlencoded');
+  }
+  return readText(request);
+}
+
 async function readText(request: Request): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;

@@ -57,7 +57,7 @@ export async function fateOf(
   return status === 'suspended' ? 'asleep' : 'live';
 }
 
-function sessionOf(id: SessionId, stored: StoredSession): Session {
+export function sessionOf(id: SessionId, stored: StoredSession): Session {
   const { userId, email, name, epoch, feedSeq, createdAtMs } = stored;
   // Whatever the row's own expiry says: no update prolongs a session beyond its absolute lifetime.
   const expiresAtMs = Math.min(stored.expiresAtMs, createdAtMs + sessionTtlSeconds * 1000);

@@ -3,6 +3,7 @@ import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database, TenantTx } from '@mono-auth/database';
 import type { Casualty, RevocationParticipant, RevocationTarget } from '@mono-auth/revocation';
 import { memberRole, readTenant } from '@mono-auth/tenants';
+import { queueLogouts } from './logout/queue-logouts.ts';
 import { countSessions, deleteSession, deleteUserSessions, selectSession } from './store.ts';
 
 /**
@@ -31,8 +32,10 @@ export function sessionParticipant(deps: {
     async apply(tx, _call, target) {
       const counted = await casualties(tx, target);
       if (target.kind === 'session') {
+        await queueLogouts(tx, deps.runtime, { sessionId: target.id });
         tx.afterCommit(() => deleteSession(deps.database.identityPool(tx.tenantId), target.id));
       } else if (target.kind === 'user') {
+        await queueLogouts(tx, deps.runtime, { userId: target.id });
         tx.afterCommit(() => deleteUserSessions(deps.database.identityPool(tx.tenantId), target.id));
       }
       return counted;

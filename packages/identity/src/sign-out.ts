@@ -3,6 +3,7 @@ import { newId } from '@mono-auth/core/ids';
 import type { Tenant } from '@mono-auth/tenants';
 import { callOfPerson } from './call.ts';
 import type { IdentityContext, Origin } from './context.ts';
+import { queueLogouts } from './logout/queue-logouts.ts';
 import type { Session } from './read-session.ts';
 
 /**
@@ -25,6 +26,7 @@ export async function signOut(
       const id = newId(context.runtime, 'rev');
       await append(tx, call, { type: 'session.ended', object: { kind: 'session', id: session.id } });
       const target = { kind: 'session', sid: session.id } as const;
+      await queueLogouts(tx, context.runtime, { sessionId: session.id });
       await context.feed.append(tx, [{ kind: 'revocation', payload: { v: 1, id, target, reason: 'signed out' } }]);
     });
   }

@@ -4,6 +4,7 @@ import type { IdentityPool } from '@mono-auth/database';
 import { readTenant, type Tenant } from '@mono-auth/tenants';
 import { betterAuth } from 'better-auth';
 import { LRUCache } from 'lru-cache';
+import { isSignedQuery } from './authorize/signed-query.ts';
 import { betterAuthOptions } from './better-auth-options.ts';
 import type { IdentityDeps } from './context.ts';
 import { passwordHash } from './password-hash.ts';
@@ -16,6 +17,15 @@ export interface TenantAuth {
   handler(request: Request): Promise<Response>;
   /** The session of a cookie whose signature and time hold; its epoch and the feed are not looked at. */
   sessionIdOf(headers: Headers): Promise<SessionId | undefined>;
+  /**
+   * The next page of an authorization request that our gate has passed: the client's redirect URI or the consent page.
+   * In process alone: there is no such path outside.
+   */
+  authorize(query: URLSearchParams, cookie: string): Promise<string>;
+  /** The same after the person has allowed the request that Better Auth signed. @throws Refusal when it did not sign it. */
+  allowConsent(signedQuery: string, cookie: string): Promise<string>;
+  /** Whether Better Auth signed this query for its consent page, and it has not expired. */
+  isSignedQuery(query: URLSearchParams): Promise<boolean>;
   /** Makes a user with a password; both rows or neither. */
   insertUser(id: string, user: { email: string; name: string; password: string }): Promise<UserId>;
 }
@@ -63,6 +73,22 @@ function openTenantAuth(deps: IdentityDeps, tenant: Pick<Tenant, 'id' | 'slug' |
       const found = await auth.api.getSession({ headers: new Headers({ cookie }) });
       return found ? idFromUuid('ses', found.session.id) : undefined;
     },
+    async authorize(query, cookie) {
+      const headers = new Headers({ cookie, accept: 'application/json' });
+      const request = new Request(`${tenant.issuer}/auth/oauth2/authorize?${query}`, { headers });
+      return nextPage(await auth.api.oauth2Authorize({ request, headers, query: queryOf(query), asResponse: false }));
+    },
+    async allowConsent(signedQuery, cookie) {
+      const headers = new Headers({ cookie, accept: 'application/json' });
+      const request = new Request(`${tenant.issuer}/auth/oauth2/consent`, { method: 'POST', headers });
+      return nextPage(
+        await auth.api.oauth2Consent({
+          ...{ request, headers, asResponse: false },
+          body: { accept: true, oauth_query: signedQuery },
+        }),
+      );
+    },
+    isSignedQuery: async (query) => isSignedQuery(query, (await auth.$context).secret, deps.runtime.nowMs()),
     async insertUser(id, { email, name, password }) {
       const { adapter } = await auth.$context;
       const now = new Date(deps.runtime.nowMs());
@@ -77,6 +103,22 @@ function openTenantAuth(deps: IdentityDeps, tenant: Pick<Tenant, 'id' | 'slug' |
       return idFromUuid('usr', id);
     },
   };
+}
+
+/** A name that is there more than once, which only `resource` is, becomes a list. */
+function queryOf(query: URLSearchParams): Record<string, string | string[]> {
+  return Object.fromEntries(
+    [...new Set(query.keys())].map((name) => {
+      const [only = '', ...others] = query.getAll(name);
+      return [name, others.length === 0 ? only : [only, ...others]];
+    }),
+  );
+}
+
+function nextPage(answer: unknown): string {
+  if (typeof answer === 'object' && answer !== null && 'url' in answer && typeof answer.url === 'string')
+    return answer.url;
+  throw new TypeError('the authorization request was not answered with a page');
 }
 
 /**

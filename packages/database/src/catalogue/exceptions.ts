@@ -69,6 +69,26 @@ export const platformTables: readonly PlatformTable[] = [
     privileges: ['SELECT (tenant_id)', 'SELECT (kind)', 'SELECT (digest)', 'SELECT (expires_at)', 'DELETE'],
     reason: 'the sweep of what has expired; values stay unread and keys are digests',
   },
+  ...['refresh_tokens', 'pushed_requests'].map((table) => ({
+    table: `mono.${table}`,
+    privileges: ['SELECT (tenant_id)', 'SELECT (digest)', 'SELECT (expires_at)', 'DELETE'],
+    reason: 'the sweep of what has expired; a row is known by its digest and a time',
+  })),
+  {
+    table: 'mono.device_codes',
+    privileges: ['SELECT (tenant_id)', 'SELECT (id)', 'SELECT (expires_at)', 'DELETE'],
+    reason: 'the sweep of what has expired; a row is known by its id and a time',
+  },
+  {
+    table: 'mono.session_clients',
+    privileges: ['SELECT (tenant_id)', 'SELECT (created_at)', 'DELETE'],
+    reason: 'the sweep of sessions that have ended of themselves; whose they were stays unread',
+  },
+  {
+    table: 'mono.logout_deliveries',
+    privileges: ['SELECT (tenant_id)', 'SELECT (due_at)'],
+    reason: 'the worker asks which tenants have a logout token to send and learns nothing else',
+  },
   {
     table: 'mono.ephemeral_incarnation',
     privileges: ['SELECT', 'INSERT'],

@@ -14,6 +14,10 @@ p{margin:0 0 1.25rem;color:var(--soft)}
 label{display:block;margin:1rem 0 .25rem;font-weight:600}
 input{width:100%;padding:.625rem .75rem;font:inherit;color:inherit;background:transparent;border:1px solid var(--line);border-radius:.5rem}
 button{width:100%;margin-top:1.5rem;padding:.75rem;font:inherit;font-weight:600;color:var(--paper);background:var(--accent);border:0;border-radius:.5rem;cursor:pointer}
+button.second{color:var(--ink);background:transparent;border:1px solid var(--line)}
+h2{margin:2rem 0 .25rem;font-size:1.125rem}
+ul{margin:0;padding-left:1.25rem}
+[role=note]{margin:1rem 0 0;padding:.75rem;border-left:4px solid var(--line);background:var(--back)}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 dl{margin:1.25rem 0 0}dt{color:var(--soft)}dd{margin:0 0 .75rem;overflow-wrap:anywhere}
 [role=alert]{margin:1rem 0 0;padding:.75rem;border-left:4px solid var(--bad);color:var(--bad);background:var(--back)}
