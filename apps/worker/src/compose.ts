@@ -7,6 +7,7 @@ import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug
 import { Database, deriveDatabaseSecrets, sweepConsumed } from '@mono-auth/database';
 import { Feed } from '@mono-auth/feed';
 import { sweepGrants } from '@mono-auth/grants';
+import { logouts } from '@mono-auth/identity';
 import { checkKek, createLocalKms, openKeyring } from '@mono-auth/keys';
 import { createTenantDirectory, signingKeys, type Tenant } from '@mono-auth/tenants';
 import type { Logger } from 'pino';
@@ -71,8 +72,12 @@ async function composeJobs({ database, ephemeral, runtime }: Stores, config: Wor
     unsealedTenants: () => unsealedTenants(database),
     sealTenant: (tenantId) => sealTenant({ database, keys, runtime, originOf }, tenantId),
     moveKeys: () => signingKeys.moveKeysOn({ database, runtime, keys, feed }),
+    tenantsWithLogouts: () => logouts.tenantsWithLogouts({ database, runtime }),
+    deliverLogouts: (tenantId) =>
+      logouts.deliverLogouts({ database, runtime, keys, tenants, baseUrl: config.baseUrl }, tenantId),
     sweep: async () => {
       await sweepEphemeral({ database, runtime });
+      await logouts.sweepSessionClients({ database, runtime });
       await sweepConsumed({ database, runtime });
       await sweepGrants({ database, runtime });
     },

@@ -8,6 +8,10 @@ export interface WorkerJobs {
   sealTenant(tenantId: TenantId): Promise<number>;
   /** Moves on the signing keys whose time has come. Bears to run twice at once. */
   moveKeys(): Promise<unknown>;
+  /** Tenants with a logout token to send. */
+  tenantsWithLogouts(): Promise<readonly TenantId[]>;
+  /** Sends the logout tokens of a tenant that are due. Bears to run twice at once. */
+  deliverLogouts(tenantId: TenantId): Promise<number>;
   /** Deletes what has expired. */
   sweep(): Promise<unknown>;
 }
@@ -20,7 +24,7 @@ const sealedAtOnce = 4;
  * @returns how many events were sealed.
  * @throws AggregateError of the tenants that failed, after the others are done.
  */
-export async function sealAll(jobs: WorkerJobs): Promise<number> {
+export async function sealAll(jobs: Pick<WorkerJobs, 'unsealedTenants' | 'sealTenant'>): Promise<number> {
   const waiting = [...(await jobs.unsealedTenants())];
   const failures: unknown[] = [];
   let sealed = 0;

@@ -38,10 +38,13 @@ async function run(
     databaseUrl: db.url,
     secrets: deriveDatabaseSecrets(testKek),
     jobs: {
-      unsealedTenants: async () => [],
-      sealTenant: async () => 0,
-      moveKeys: async () => {},
-      sweep: async () => {},
+      ...{
+        unsealedTenants: async () => [],
+        sealTenant: async () => 0,
+        moveKeys: async () => {},
+        sweep: async () => {},
+      },
+      ...{ tenantsWithLogouts: async () => [], deliverLogouts: async () => 0 },
       ...jobs,
     },
     runtime,

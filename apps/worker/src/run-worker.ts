@@ -28,6 +28,8 @@ export interface RunningWorker {
 const sweepEveryMs = 60_000;
 /** A key that is moved on late signs or stays a little longer; the stages of its life last many minutes. */
 const moveKeysEveryMs = 10_000;
+/** A client that hears of a logout after this still hears in time: our own tokens have ended by the feed already. */
+const logoutsEveryMs = 5_000;
 
 /** Runs the jobs of an installation, in a process of its own or within another. Any number of workers may run. */
 export async function runWorker(deps: WorkerDeps): Promise<RunningWorker> {
@@ -42,6 +44,7 @@ export async function runWorker(deps: WorkerDeps): Promise<RunningWorker> {
     await queue.repeat('seal-audit', sealEveryMs);
     await queue.repeat('sweep', sweepEveryMs);
     await queue.repeat('move-keys', moveKeysEveryMs);
+    await queue.repeat('deliver-logouts', logoutsEveryMs);
   } catch (error) {
     await queue.close();
     throw error;
@@ -71,6 +74,13 @@ function work(queue: JobQueue, jobs: WorkerJobs, rounds: SealingRounds): void {
       await jobs.sealTenant(ids.tenantId);
     } else if (name === 'seal-audit') {
       await rounds.next();
+    } else if (name === 'deliver-logouts' && isId('ten', ids.tenantId)) {
+      await jobs.deliverLogouts(ids.tenantId);
+    } else if (name === 'deliver-logouts') {
+      // One job a tenant, so that the slow clients of one hold up nobody else; named, so that no two wait for one tenant.
+      for (const tenantId of await jobs.tenantsWithLogouts()) {
+        await queue.add('deliver-logouts', { tenantId }, { jobId: `deliver-logouts-${tenantId}` });
+      }
     } else {
       // A newer release may have added it: its own worker takes it when it is tried again.
       throw new Error(`this worker knows no job ${name}`);
