@@ -30,6 +30,7 @@ import { authenticateBearer, type TokenDeps } from '@mono-auth/tokens';
 import type { Http2Exchange, Ingress } from '@mono-auth/transport';
 import type { Logger } from 'pino';
 import { ConfigError } from './config.ts';
+import { openGrantDoors } from './grant-doors.ts';
 import { provisionSteps } from './provision-steps.ts';
 import { createRoutes } from './routes.ts';
 
@@ -157,7 +158,10 @@ function composeParts(
     if (refusal.reason === 'internal') deps.log.error({ err: refusal.cause }, 'internal error');
     else deps.log.debug({ reason: refusal.reason, err: refusal.cause }, refusal.detail);
   };
+  const userCodeKey = (tenantId: TenantId) =>
+    new Uint8Array(hkdfSync('sha256', deps.kek, utf8(tenantId), utf8('mono-auth/grants user code'), 32));
   const identity = openIdentity({
+    grants: openGrantDoors({ database, runtime, feed, userCodeKey }),
     ...{ database, runtime, tenants, minter, feed, keys, ephemeral, baseUrl },
     secret: (tenantId) => new Uint8Array(hkdfSync('sha256', deps.kek, utf8(tenantId), utf8('mono-auth/identity'), 32)),
     isKnownAudience: async (tx, audience) => (await livingResources.findResource(tx, audience)) !== undefined,
@@ -178,8 +182,10 @@ function composeParts(
     ...{ database, runtime, baseUrl, keys, feed, minter, policies, tenants, onRefusal },
     originOf: ingressOf,
     people: openPeople(database),
-    userCodeKey: (tenantId) =>
-      new Uint8Array(hkdfSync('sha256', deps.kek, utf8(tenantId), utf8('mono-auth/grants user code'), 32)),
+    codes: identity,
+    checkAuthorization: (tenant, client, parameters) =>
+      identity.validateAuthorizationParams(tenant, client.id, parameters),
+    userCodeKey,
     revokeToken: async (call, id) => {
       await revoke(revocation, call, { target: { kind: 'token', id }, reason: 'revoked by its client', waitMs: 0 });
     },
