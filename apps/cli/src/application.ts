@@ -1,6 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
 import { refusalOf } from '@mono-auth/sdk';
 import { buildApplication, buildCommand, buildRouteMap, text_en } from '@stricli/core';
+import { clientRoutes, resourceRoutes } from './client-routes.ts';
 import type { EnrollFlags } from './commands/enroll.ts';
 import type { LoginFlags } from './commands/login.ts';
 import type { CliContext } from './context.ts';
@@ -8,7 +9,7 @@ import { json, text } from './flags.ts';
 import { keyRoutes } from './key-routes.ts';
 import { agentRoutes, hostRoutes, inviteRoutes } from './machine-routes.ts';
 import { type OutputFlags, printable } from './output.ts';
-import { auditRoutes, clientRoutes, policyRoutes, revokeCommand, tenantRoutes } from './tenant-routes.ts';
+import { auditRoutes, policyRoutes, revokeCommand, tenantRoutes } from './tenant-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
 
 const server = text('base URL of the installation', 'URL');
@@ -50,6 +51,7 @@ const root = buildRouteMap({
     host: hostRoutes,
     agent: agentRoutes,
     client: clientRoutes,
+    resource: resourceRoutes,
     token: tokenRoutes,
     revoke: revokeCommand,
     key: keyRoutes,

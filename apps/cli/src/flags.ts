@@ -26,3 +26,9 @@ export function parseSeconds(text: string): number {
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new SyntaxError('a whole number of seconds, 1 or more');
   return Number(text);
 }
+
+/** A version of something: a whole number, 1 or more. */
+export function parseVersion(text: string): number {
+  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new SyntaxError('a whole number, 1 or more');
+  return Number(text);
+}

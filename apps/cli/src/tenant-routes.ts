@@ -1,13 +1,31 @@
 import { buildChoiceParser, buildCommand, buildRouteMap } from '@stricli/core';
 import type { ExportFlags } from './commands/audit/export.ts';
 import type { VerifyBundleFlags } from './commands/audit/verify.ts';
-import type { CreateClientFlags } from './commands/client/create.ts';
 import type { CheckFlags } from './commands/policy/check.ts';
 import type { RevokeFlags, RevokeKind } from './commands/revoke.ts';
 import type { CreateTenantFlags } from './commands/tenant/create.ts';
+import type { SetPolicyFlags } from './commands/tenant/policy.ts';
 import type { CliContext } from './context.ts';
 import { id, json, optionalText, text, yes } from './flags.ts';
 import type { OutputFlags } from './output.ts';
+
+const securityPolicyRoutes = buildRouteMap({
+  routes: {
+    show: buildCommand<OutputFlags, [], CliContext>({
+      loader: async () => (await import('./commands/tenant/policy.ts')).showPolicy,
+      parameters: { flags: { json } },
+      docs: { brief: 'show the ceilings over every client and grant' },
+    }),
+    set: buildCommand<SetPolicyFlags, [], CliContext>({
+      loader: async () => (await import('./commands/tenant/policy.ts')).setPolicy,
+      parameters: {
+        flags: { json, policyFile: text('file that holds what changes, JSON; - for standard input', 'FILE') },
+      },
+      docs: { brief: 'set ceilings; what is lowered holds from the next token on' },
+    }),
+  },
+  docs: { brief: 'the security policy of your tenant' },
+});
 
 export const tenantRoutes = buildRouteMap({
   routes: {
@@ -29,38 +47,9 @@ export const tenantRoutes = buildRouteMap({
       parameters: { flags: { json } },
       docs: { brief: 'list tenants, newest first (platform operators)' },
     }),
+    policy: securityPolicyRoutes,
   },
   docs: { brief: 'tenants of the installation' },
-});
-
-export const clientRoutes = buildRouteMap({
-  routes: {
-    create: buildCommand<CreateClientFlags, [], CliContext>({
-      loader: () => import('./commands/client/create.ts'),
-      parameters: {
-        flags: {
-          json,
-          name: text('unique in the tenant', 'NAME'),
-          kind: {
-            kind: 'enum',
-            values: ['machine', 'service'] as const,
-            brief: 'a workload, or a resource server that verifies tokens',
-          },
-          scope: optionalText('scope values that it may ask for, with spaces between', 'SCOPE'),
-          aud: optionalText('audiences that it may ask tokens for, with spaces between', 'URLS'),
-          resource: optionalText('the resource that a service is', 'URL'),
-          jwksFile: text('file that holds its public JWK set; - for standard input', 'FILE'),
-        },
-      },
-      docs: { brief: 'register an OAuth client that authenticates by its keys' },
-    }),
-    ls: buildCommand<OutputFlags, [], CliContext>({
-      loader: () => import('./commands/client/ls.ts'),
-      parameters: { flags: { json } },
-      docs: { brief: 'list clients, newest first' },
-    }),
-  },
-  docs: { brief: 'OAuth clients' },
 });
 
 export const revokeCommand = buildCommand<RevokeFlags, [RevokeKind, string], CliContext>({

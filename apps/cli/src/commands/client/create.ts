@@ -1,45 +1,64 @@
-import { type JsonObject, toJson } from '@bufbuild/protobuf';
-import { Refusal } from '@mono-auth/core/errors';
-import { ClientKind, ClientSchema, ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
+import type { JsonObject } from '@bufbuild/protobuf';
+import { AuthMethod, ClientKind, ClientService, type Manifest } from '@mono-auth/proto/monoauth/clients/v1/clients';
+import {
+  environmentOf,
+  type environments,
+  printClient,
+  readManifestFile,
+  refusePrivateKeys,
+  requireAnswer,
+} from '../../client-answer.ts';
 import type { CliContext } from '../../context.ts';
 import { readJsonObject, splitList } from '../../input.ts';
-import { type OutputFlags, print } from '../../output.ts';
 import { withClient } from '../../rpc.ts';
+import { keepSecret, requireSecretPlace, type SecretFlags } from '../../secret-output.ts';
 
-export interface CreateClientFlags extends OutputFlags {
+export interface CreateClientFlags extends SecretFlags {
   readonly name: string;
-  readonly kind: 'machine' | 'service';
+  readonly kind: keyof typeof kinds;
   readonly scope?: string;
   readonly aud?: string;
   readonly resource?: string;
-  readonly jwksFile: string;
+  readonly jwksFile?: string;
+  readonly manifestFile?: string;
+  readonly environment?: (typeof environments)[number];
+  readonly product?: string;
+  readonly owner?: string;
+  readonly submit: boolean;
+  readonly approve: boolean;
 }
+
+const kinds = { machine: ClientKind.MACHINE, service: ClientKind.SERVICE, app: ClientKind.APP } as const;
 
 export default async function createClient(this: CliContext, flags: CreateClientFlags): Promise<void> {
-  const jwks = await readJsonObject(this, flags.jwksFile);
+  const manifest = flags.manifestFile === undefined ? undefined : await readManifestFile(this, flags.manifestFile);
+  const jwks = flags.jwksFile === undefined ? undefined : await readJsonObject(this, flags.jwksFile);
   refusePrivateKeys(jwks);
-  const { client } = await withClient(this, ClientService, (service) =>
-    service.createClient({
-      kind: flags.kind === 'service' ? ClientKind.SERVICE : ClientKind.MACHINE,
-      name: flags.name,
-      scopes: splitList(flags.scope),
-      audiences: splitList(flags.aud),
-      resource: flags.resource ?? '',
-      jwks: jwks as JsonObject,
-      idempotencyKey: this.runtime.uuid(),
-    }),
-  );
-  if (!client) throw new Refusal('unavailable', 'client: the answer has none');
-  print(this, flags, { client: toJson(ClientSchema, client) }, [
-    `client  ${client.id}`,
-    `name    ${client.name}`,
-    `scope   ${client.scopes.join(' ')}`,
-  ]);
+  const ask = () =>
+    withClient(this, ClientService, (service) =>
+      service.createClient({
+        kind: kinds[flags.kind],
+        name: flags.name,
+        scopes: splitList(flags.scope),
+        audiences: splitList(flags.aud),
+        resource: flags.resource ?? '',
+        ...(jwks && { jwks: jwks as JsonObject }),
+        ...(manifest && { manifest }),
+        environment: environmentOf(flags.environment),
+        product: flags.product ?? '',
+        ownerUserId: flags.owner ?? '',
+        submit: flags.submit,
+        approve: flags.approve,
+        idempotencyKey: this.runtime.uuid(),
+      }),
+    );
+  if (!hasSecret(manifest)) return printClient(this, flags, requireAnswer((await ask()).client, 'client'));
+  requireSecretPlace(flags);
+  const { answer, document } = await keepSecret(this, flags, ask);
+  printClient(this, flags, requireAnswer(answer.client, 'client'), document);
 }
 
-/** The server refuses private keys too, but by then one would have left this machine. */
-function refusePrivateKeys(jwks: Record<string, unknown>): void {
-  const keys = Array.isArray(jwks.keys) ? (jwks.keys as unknown[]) : [];
-  const secret = keys.some((key) => typeof key === 'object' && key !== null && ('d' in key || 'k' in key));
-  if (secret) throw new Refusal('invalid_request', 'jwks-file: holds a private key; send the public ones alone');
+function hasSecret(manifest: Manifest | undefined): boolean {
+  const methods: (AuthMethod | undefined)[] = [AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST];
+  return methods.includes(manifest?.authMethod);
 }
