@@ -281,7 +281,7 @@ describe('what a client holds ends with it', () => {
   const entries = async (id: string) =>
     (
       await db.admin<{ kind: string; text: string }>(
-        `select kind, convert_from(payload, 'UTF8') as text from mono.feed_entries`,
+        `select kind, convert_from(payload, 'UTF8') as text from mono.feed_entries order by seq`,
       )
     )
       .filter(({ text }) => text.includes(id))
@@ -306,6 +306,10 @@ describe('what a client holds ends with it', () => {
     const { client } = await approvedApp();
     const retire = () => retireClient(bench.revocation, bench.callIn(one), { id: client.id, reason: 'replaced' });
     expect((await retire()).status).toBe('retired');
+    expect(await entries(client.id)).toEqual([
+      ['revocation', 'target'],
+      ['client', 'retired'],
+    ]);
     await retire();
     expect((await eventsOf(client.id)).map(({ type }) => type).sort()).toEqual(
       ['client.approved', 'client.created', 'client.retired', 'revocation.created'].sort(),

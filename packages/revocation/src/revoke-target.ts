@@ -94,6 +94,10 @@ export async function revokeWithin(
   const feedSeq = await deps.feed.append(tx, [
     ...alongside,
     { kind: 'revocation', payload },
+    // It obtains nothing any more, which its dead tokens do not say.
+    ...(target.kind === 'client'
+      ? [{ kind: 'client', payload: { v: 1, id: target.id, state: 'retired' } } as const]
+      : []),
     ...(epoch === undefined ? [] : [{ kind: 'epoch', payload: { v: 1, epoch } } as const]),
   ]);
   const revocation: Revocation = {
