@@ -128,6 +128,20 @@ test('a nudge seals the named tenant without waiting for the round', async () =>
   await expect.poll(() => sealed, soon).toEqual([acme]);
 });
 
+test('each tenant with logout tokens to send has them sent, in a job of its own, and goes on when one fails', async () => {
+  const sent = new Set<TenantId>();
+  const other = newId(runtime, 'ten');
+  await run({
+    tenantsWithLogouts: async () => [acme, other],
+    deliverLogouts: async (tenantId) => {
+      if (tenantId === acme && !sent.has(other)) throw new Error('the first one fails');
+      sent.add(tenantId);
+      return 1;
+    },
+  });
+  await expect.poll(() => [...sent].toSorted(), { timeout: 20_000 }).toEqual([acme, other].toSorted());
+});
+
 test('two workers sweep once for both', async () => {
   let sweeps = 0;
   const sweep = async () => {

@@ -61,7 +61,7 @@ async function signInForm(
 async function answerSource(context: IdentityContext, c: Page, returnTo: string): Promise<string | undefined> {
   const tenant = c.get('tenant');
   const { pathname, searchParams } = new URL(returnTo, tenant.issuer);
-  if (!['/oauth2/authorize', '/consent'].some((path) => pathname === `${basePath(tenant)}${path}`)) return undefined;
+  if (pathname !== `${basePath(tenant)}/oauth2/authorize`) return undefined;
   try {
     const { redirectUri } = await findAnswerTarget(context.auths.of(tenant).pool, readParams(searchParams));
     return formActionSource(redirectUri);

@@ -24,7 +24,7 @@ export async function handleAuthorize(
 ): Promise<Response> {
   const { pool, formKey } = context.auths.of(tenant);
   const sent = await sentQuery(request);
-  const resumed = readResume(formKey, tenant.id, sent);
+  const resumed = readResume(formKey, tenant.id, sent, context.runtime.nowMs());
   const { query, pushed } = await readPushedRequest(context, tenant, withoutResume(sent), resumed);
   const params = readParams(query);
   const target = await findAnswerTarget(pool, params);

@@ -13,6 +13,9 @@ export interface ResumeMark {
 /** Never sent by a client: what comes under this name counts only with our signature over the whole request. */
 export const resumeParam = 'mono_resume';
 
+/** How long a person may take to sign in, milliseconds: afterwards the request starts anew. */
+const resumeTtlMs = 60 * 60_000;
+
 const markPattern = /^(\d{1,15})\.([01])\.([A-Za-z0-9_-]{43})$/;
 
 export function signResume(key: Uint8Array, tenantId: TenantId, request: URLSearchParams, mark: ResumeMark): string {
@@ -20,13 +23,19 @@ export function signResume(key: Uint8Array, tenantId: TenantId, request: URLSear
   return `${facts}.${base64url(digest(key, tenantId, request, facts))}`;
 }
 
-/** @returns undefined when there is none, or none of ours for exactly this request. */
-export function readResume(key: Uint8Array, tenantId: TenantId, query: URLSearchParams): ResumeMark | undefined {
+/** @returns undefined when there is none, or none of ours for exactly this request, or no more. */
+export function readResume(
+  key: Uint8Array,
+  tenantId: TenantId,
+  query: URLSearchParams,
+  nowMs: number,
+): ResumeMark | undefined {
   const [text = '', ...others] = query.getAll(resumeParam);
   const [, sentAt, pushed, signature] = markPattern.exec(text) ?? [];
   if (others.length > 0 || signature === undefined) return undefined;
   const expected = base64url(digest(key, tenantId, withoutResume(query), `${sentAt}.${pushed}`));
   if (!equalBytes(utf8(expected), utf8(signature))) return undefined;
+  if (nowMs - Number(sentAt) > resumeTtlMs) return undefined;
   return { sentAtMs: Number(sentAt), pushed: pushed === '1' };
 }
 
