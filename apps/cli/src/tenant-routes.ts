@@ -64,7 +64,16 @@ export const revokeCommand = buildCommand<RevokeFlags, [RevokeKind, string], Cli
       kind: 'tuple',
       parameters: [
         {
-          parse: buildChoiceParser<RevokeKind>(['token', 'session', 'host', 'agent', 'client', 'user', 'grant', 'tenant']),
+          parse: buildChoiceParser<RevokeKind>([
+            'token',
+            'session',
+            'host',
+            'agent',
+            'client',
+            'user',
+            'grant',
+            'tenant',
+          ]),
           brief: 'token, session, host or tenant',
           placeholder: 'KIND',
         },

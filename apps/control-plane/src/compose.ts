@@ -10,12 +10,12 @@ import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug
 import { type Database, sweepConsumed } from '@mono-auth/database';
 import { Feed } from '@mono-auth/feed';
 import { grantParticipant, sweepGrants } from '@mono-auth/grants';
-import { type Identity, logouts, openIdentity, openPeople, sessionParticipant } from '@mono-auth/identity';
+import { type Identity, logouts, openIdentity, sessionParticipant } from '@mono-auth/identity';
 import { checkKek, createLocalKms, type KeyLifePolicy, type Keyring, openKeyring } from '@mono-auth/keys';
 import { agentParticipant, createChallenges, hostParticipant } from '@mono-auth/machines';
 import { type Minter, openMinter } from '@mono-auth/minting';
 import { createPolicySource, type PolicySource } from '@mono-auth/policy';
-import { type RevocationDeps, revoke } from '@mono-auth/revocation';
+import type { RevocationDeps } from '@mono-auth/revocation';
 import {
   advanceEpoch,
   createTenantDirectory,
@@ -29,6 +29,7 @@ import {
 import { authenticateBearer, type TokenDeps } from '@mono-auth/tokens';
 import type { Http2Exchange, Ingress } from '@mono-auth/transport';
 import type { Logger } from 'pino';
+import { composeTokens } from './compose-tokens.ts';
 import { ConfigError } from './config.ts';
 import { openGrantDoors } from './grant-doors.ts';
 import { provisionSteps } from './provision-steps.ts';
@@ -45,6 +46,8 @@ export interface ControlPlaneDeps {
   readonly redisUrl?: string | undefined;
   /** How long the stages of a planned key rotation last. */
   readonly keyLife?: KeyLifePolicy | undefined;
+  /** Whether the edge hands over certificates of clients that a trusted proxy has verified. */
+  readonly clientCertificates?: boolean;
 }
 
 export interface ControlPlane {
@@ -178,18 +181,13 @@ function composeParts(
       grantParticipant({ runtime }),
     ],
   };
-  const tokens: TokenDeps = {
-    ...{ database, runtime, baseUrl, keys, feed, minter, policies, tenants, onRefusal },
-    originOf: ingressOf,
-    people: openPeople(database),
-    codes: identity,
-    checkAuthorization: (tenant, client, parameters) =>
-      identity.validateAuthorizationParams(tenant, client.id, parameters),
-    userCodeKey,
-    revokeToken: async (call, id) => {
-      await revoke(revocation, call, { target: { kind: 'token', id }, reason: 'revoked by its client', waitMs: 0 });
+  const tokens = composeTokens(
+    {
+      ...{ database, runtime, baseUrl, keys, feed, minter, policies, tenants, identity, ephemeral, revocation },
+      onRefusal,
     },
-  };
+    { nonceSecret, userCodeKey, originOf: ingressOf, clientCertificates: deps.clientCertificates ?? false },
+  );
   const originOf = async (tenantId: TenantId) => {
     const { slug } = await requireTenant(tenants.byId(tenantId));
     return logOriginOf(baseUrl, slug);

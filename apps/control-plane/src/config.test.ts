@@ -51,6 +51,10 @@ test.each([
   ['MONO_BOOTSTRAP_PASSWORD', 'short'],
   ['MONO_BOOTSTRAP_PASSWORD', 'x'.repeat(129)],
   ['MONO_BOOTSTRAP_PASSWORD_FILE', '/nowhere/at/all'],
+  ['MONO_CLIENT_CERT_HEADER', 'x client cert'],
+  ['MONO_TRUSTED_PROXIES', 'proxy.example'],
+  ['MONO_TRUSTED_PROXIES', '10.0.0.0/33'],
+  ['MONO_TRUSTED_PROXIES', '10.0.0.1,'],
 ])('%s=%s stops the start with one line that names it', (name, value) => {
   const error = errorOf({ [name]: value });
   expect(error).toBeInstanceOf(ConfigError);
@@ -66,6 +70,15 @@ test('a server that listens beyond loopback must be told its own name', () => {
   expect(errorOf({ MONO_LISTEN: '0.0.0.0:8420' }).message).toMatch(/^MONO_BASE_URL: /);
   const named = { MONO_LISTEN: '0.0.0.0:8420', MONO_BASE_URL: 'https://auth.example.com' };
   expect(readConfig(named).MONO_BASE_URL).toBe('https://auth.example.com');
+});
+
+test('a header for certificates needs somebody who is trusted with it', () => {
+  expect(errorOf({ MONO_CLIENT_CERT_HEADER: 'X-Cert' }).message).toMatch(/^MONO_TRUSTED_PROXIES: /);
+  const env = { MONO_CLIENT_CERT_HEADER: 'X-Cert', MONO_TRUSTED_PROXIES: '10.0.0.0/8, ::1' };
+  expect(readConfig(env)).toMatchObject({
+    MONO_CLIENT_CERT_HEADER: 'x-cert',
+    MONO_TRUSTED_PROXIES: ['10.0.0.0/8', '::1'],
+  });
 });
 
 test.each([

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { redisUrlFault } from '@mono-auth/cache';
 import { databaseUrlFault } from '@mono-auth/database';
 import { baseUrls } from '@mono-auth/tenants';
@@ -30,6 +31,14 @@ const listen = z.string().transform((text, context): Listen => {
   return z.NEVER;
 });
 
+const prefixMax = { 4: 32, 6: 128 } as const;
+
+function isNetwork(text: string): boolean {
+  const [, address = '', prefix] = /^([0-9A-Fa-f.:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  return family !== 0 && (prefix === undefined || Number(prefix) <= prefixMax[family as 4 | 6]);
+}
+
 /** A text whose rule stands where the thing itself does. */
 const checked = (fault: (text: string) => string | undefined) =>
   z.string().superRefine((text, context) => {
@@ -55,6 +64,20 @@ const schema = z.object({
   MONO_BASE_URL: checked(baseUrls.baseUrlFault).optional(),
   MONO_DATABASE_URL: checked(databaseUrlFault).optional(),
   MONO_REDIS_URL: checked(redisUrlFault).optional(),
+  MONO_CLIENT_CERT_HEADER: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, {
+      message: 'is not a header name; allowed: letters, digits and hyphens, 64 at most',
+    })
+    .transform((name) => name.toLowerCase())
+    .optional(),
+  MONO_TRUSTED_PROXIES: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .refine((proxies) => proxies.every(isNetwork), {
+      message: 'is not a list of networks; allowed: addresses or CIDR blocks separated by commas, as in 10.0.0.0/8,::1',
+    })
+    .default([]),
   MONO_DATA_DIR: z.string().default('.mono'),
   MONO_BOOTSTRAP_EMAIL: z
     .email({ message: 'is not an e-mail address; allowed: for example operator@example.com' })
@@ -88,7 +111,17 @@ export function readConfig(env: Environment): Config {
     );
   }
   requireOwnPorts(result.data);
+  requireProxies(result.data);
   return result.data;
+}
+
+/** A header that nobody is trusted with would only look as if certificates counted. */
+function requireProxies({ MONO_CLIENT_CERT_HEADER, MONO_TRUSTED_PROXIES }: Config): void {
+  if (MONO_CLIENT_CERT_HEADER !== undefined && MONO_TRUSTED_PROXIES.length === 0) {
+    throw new ConfigError(
+      'MONO_TRUSTED_PROXIES: is not set, and MONO_CLIENT_CERT_HEADER is; allowed: the addresses of the proxies that write it',
+    );
+  }
 }
 
 /** Port 0 is another free one each time. */

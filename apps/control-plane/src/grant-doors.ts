@@ -16,7 +16,12 @@ interface GrantDoorDeps {
 }
 
 /** What the hosted pages do to grants, which identity does not know. */
-export function openGrantDoors({ database, runtime, feed, userCodeKey }: GrantDoorDeps): NonNullable<IdentityDeps['grants']> {
+export function openGrantDoors({
+  database,
+  runtime,
+  feed,
+  userCodeKey,
+}: GrantDoorDeps): NonNullable<IdentityDeps['grants']> {
   return {
     async takePushedRequest(tenantId, clientId, requestUri) {
       const take = (tx: TenantTx) => pushedRequests.takePushedRequest(tx, runtime, { requestUri, clientId });

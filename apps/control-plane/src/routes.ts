@@ -17,7 +17,7 @@ import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { revocationService, tenantEnding } from '@mono-auth/revocation';
 import { type ProvisionDeps, tenantService } from '@mono-auth/tenants';
-import { authorizationServerMetadata, openidConfiguration, tokenRoutes, tokenService } from '@mono-auth/tokens';
+import { discoveryRoutes, tokenRoutes, tokenService } from '@mono-auth/tokens';
 import {
   type AccessEffects,
   createRpcServer,
@@ -80,16 +80,7 @@ export function createRoutes(
 /** The OAuth endpoints, the hosted pages and the discovery documents. */
 function createHttp(parts: Parts, rpc: RpcServer, authenticate: AccessEffects['authenticate']): Hono {
   const app = new Hono();
-  app.get('/.well-known/oauth-authorization-server/t/:slug', async (c) => {
-    const tenant = await parts.tenants.bySlug(c.req.param('slug'));
-    if (tenant?.status !== 'active') throw notFound('tenant');
-    return c.json(authorizationServerMetadata(tenant, parts.baseUrl), 200, publicDocument);
-  });
-  app.get('/.well-known/openid-configuration/t/:slug', async (c) => {
-    const tenant = await parts.tenants.bySlug(c.req.param('slug'));
-    if (tenant?.status !== 'active') throw notFound('tenant');
-    return c.json(openidConfiguration(tenant, parts.baseUrl), 200, publicDocument);
-  });
+  app.route('/', discoveryRoutes(parts.tokens));
   const followFeed = feedSseRoute({ rpc, ingressOf: parts.ingressOf });
   app.get('/t/:slug/feed', (c) => followFeed(c.req.raw));
   app.route('/t/:slug', tokenRoutes(parts.tokens));
@@ -99,6 +90,3 @@ function createHttp(parts: Parts, rpc: RpcServer, authenticate: AccessEffects['a
   app.onError((error) => toOAuthError(error));
   return app;
 }
-
-/** Discovery documents change with a release or a rotation only. */
-const publicDocument = { 'cache-control': 'public, max-age=300' };

@@ -2,6 +2,7 @@ import { asRefusal, notFound, type Refusal } from '@mono-auth/core/errors';
 import { newId, type TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Ingress } from '@mono-auth/transport';
+import { type CertificateSource, takeCertificate } from './client-certificate.ts';
 import { checkPath } from './request-path.ts';
 import { stripHeaders } from './strip-headers.ts';
 import { agree, fromBody, fromHost, fromPath, fromQuery, fromToken } from './tenant-names.ts';
@@ -18,12 +19,15 @@ export interface AdmissionDeps {
   readonly baseUrl: string;
   /** Finds a tenant by slug or id (`Resolve`). */
   find(name: string): Promise<RoutedTenant | undefined>;
+  /** Where a trusted proxy puts the certificates of TLS clients; absent: they count from nobody. */
+  readonly clientCertificates?: CertificateSource | undefined;
   /** Told of every request that ends here. */
   onRefusal(refusal: Refusal, requestId: string): void;
 }
 
 /** A request as it came over the wire, whatever the wire. */
 export interface Arrival {
+  readonly method: string;
   /** Absolute, with the path as it was sent: parsing it folds dot segments away. */
   readonly url: string;
   readonly headers: Headers;
@@ -47,10 +51,12 @@ export interface Admitted {
  */
 export function createAdmission(deps: AdmissionDeps): (arrival: Arrival) => Promise<Admitted> {
   const baseHost = new URL(deps.baseUrl).host;
-  return async ({ url: sent, headers: incoming, host, body, ip }) => {
+  return async ({ method, url: sent, headers: incoming, host, body, ip }) => {
     const requestId = newId(deps.runtime, 'req');
     const { headers, tenants } = stripHeaders(incoming);
+    const certificate = takeCertificate(incoming, headers, ip, deps.clientCertificates);
     const url = new URL(sent);
+    const possession = { method, path: url.pathname, dpop: headers.get('dpop') ?? undefined, certificate };
     const names = () => [
       ...fromPath(url.pathname),
       ...fromHost(host, baseHost),
@@ -64,7 +70,7 @@ export function createAdmission(deps: AdmissionDeps): (arrival: Arrival) => Prom
       const tenant = await agree(names(), deps.find);
       if (tenant && tenant.status !== 'active') throw notFound('tenant');
       const named = tenant && { id: tenant.id, slug: tenant.slug };
-      return { headers, ingress: { requestId, ip, tenant: named, refusal: undefined } };
+      return { headers, ingress: { requestId, ip, tenant: named, possession, refusal: undefined } };
     } catch (error) {
       const refusal = asRefusal(error);
       deps.onRefusal(refusal, requestId);

@@ -38,7 +38,7 @@ export function createGateway(deps: GatewayDeps): Hono<GatewayEnv> {
     const { url, method, signal, headers: incoming } = c.req.raw;
     const body = c.req.raw.body === null ? undefined : new Uint8Array(await c.req.raw.arrayBuffer());
     const host = c.req.header('host') ?? '';
-    const { headers, ingress } = await admit({ url, headers: incoming, host, body, ip: c.env?.ip ?? '' });
+    const { headers, ingress } = await admit({ method, url, headers: incoming, host, body, ip: c.env?.ip ?? '' });
     // Known by now, also of a body that came in chunks (RFC 9112 §7.1).
     if (body) headers.set('content-length', String(body.byteLength));
     const forwarded = new Request(url, { method, headers, signal, ...(body && { body }) });

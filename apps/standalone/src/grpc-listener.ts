@@ -92,7 +92,14 @@ async function answer(
     const url = `http://${host}${request.url}`;
     if (!URL.canParse(url)) return void response.writeHead(400).end();
     const ip = request.socket.remoteAddress ?? '';
-    const { headers, ingress } = await handlers.admit({ url, headers: headersOf(request), host, body, ip });
+    const { headers, ingress } = await handlers.admit({
+      method: request.method,
+      url,
+      headers: headersOf(request),
+      host,
+      body,
+      ip,
+    });
     const answered = handlers.http2({ method: request.method, url, headers, body, response }, ingress);
     if (answered) await answered;
     else response.writeHead(404, { 'x-request-id': ingress.requestId }).end();

@@ -88,7 +88,10 @@ async function start(
   signal.throwIfAborted();
 
   const redisUrl = config.MONO_REDIS_URL;
-  const controlPlane = await createControlPlane({ database, runtime, kek, baseUrl, log, redisUrl });
+  const controlPlane = await createControlPlane({
+    ...{ database, runtime, kek, baseUrl, log, redisUrl },
+    clientCertificates: config.MONO_CLIENT_CERT_HEADER !== undefined,
+  });
   started.push(() => controlPlane.close());
   const firstOperator = await seedFirstStart(
     { controlPlane, runtime, directory, signal },
@@ -100,7 +103,7 @@ async function start(
   await controlPlane.tenants.warm();
   signal.throwIfAborted();
 
-  openEdge(edge, grpc, { controlPlane, runtime, baseUrl, log });
+  openEdge(edge, grpc, { controlPlane, runtime, baseUrl, log, config });
   unready = () => databaseFailures(database);
   // The last to open is the first to close: nobody is answered by half a server, and balancers hear of it first.
   started.push(async () => {
@@ -114,13 +117,15 @@ async function start(
 function openEdge(
   edge: Listener,
   grpc: GrpcListener,
-  deps: { controlPlane: ControlPlane; runtime: Runtime; baseUrl: string; log: Logger },
+  deps: { controlPlane: ControlPlane; runtime: Runtime; baseUrl: string; log: Logger; config: Config },
 ): void {
-  const { controlPlane, runtime, baseUrl, log } = deps;
+  const { controlPlane, runtime, baseUrl, log, config } = deps;
+  const { MONO_CLIENT_CERT_HEADER: header, MONO_TRUSTED_PROXIES: trustedProxies } = config;
   const rules: Parameters<typeof createAdmission>[0] = {
     runtime,
     baseUrl,
     find: controlPlane.tenants.find,
+    clientCertificates: header === undefined ? undefined : { header, trustedProxies },
     onRefusal: (refusal, requestId) => log.info({ requestId, reason: refusal.reason, err: refusal.cause }, 'refused'),
   };
   const gateway = createGateway({ ...rules, forward: controlPlane.fetch });

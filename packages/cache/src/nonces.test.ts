@@ -121,6 +121,7 @@ describe.each(['Postgres', 'Redis'] as const)('on %s', (driver) => {
     const calls = Array.from({ length: 20 }, (_, i) => (i % 2 ? one : two).consumeProof(acme, nonce, 'jti-1'));
     expect((await Promise.all(calls)).sort()).toEqual(['ok', ...Array.from({ length: 19 }, () => 'refused')]);
     expect(await two.consumeProof(acme, nonce, 'jti-2')).toBe('ok');
+    expect([await two.accepts(acme, nonce), await two.accepts(tenants[1], nonce)]).toEqual([true, false]);
     await pass(lifeMs);
     const next = await one.current(acme);
     expect(next).not.toBe(nonce);
@@ -128,8 +129,18 @@ describe.each(['Postgres', 'Redis'] as const)('on %s', (driver) => {
     expect(await two.consumeProof(acme, next, 'jti-3')).toBe('refused');
     expect(await two.consumeProof(acme, next, 'jti-4')).toBe('ok');
     await pass(lifeMs);
+    expect([await two.accepts(acme, nonce), await two.accepts(acme, next)]).toEqual([false, true]);
     expect(await two.consumeProof(acme, nonce, 'jti-5')).toBe('use_new');
     expect(await two.consumeProof(acme, next, 'jti-5')).toBe('ok');
+  });
+
+  test('a nonce of the window is none once the store that issued it was lost', async (context) => {
+    const { one, two, lose } = await open(driver === 'Redis' ? needRedis(context, started) : undefined);
+    const nonce = await one.current(tenants[0]);
+    expect(await two.accepts(tenants[0], nonce)).toBe(true);
+    await lose();
+    expect(await two.accepts(tenants[0], nonce)).toBe(false);
+    expect(await two.accepts(tenants[0], await one.current(tenants[0]))).toBe(true);
   });
 
   test('what was issued before the store was lost asks for a new one, used or not, and a new one works', async (context) => {

@@ -29,6 +29,8 @@ export interface Nonces {
 export interface NonceWindow {
   /** The nonce to give out now; good for one to two windows. */
   current(tenantId: TenantId): Promise<string>;
+  /** Whether `nonce` counts now, for whoever consumes the proof elsewhere. */
+  accepts(tenantId: TenantId, nonce: string): Promise<boolean>;
   /**
    * Consumes a proof that carries `nonce`; a nonce that was never ours is answered as an old one (RFC 9449 §8).
    * @param proofId what makes the proof one: the thumbprint of its key and its `jti`.
@@ -83,6 +85,14 @@ export function createNonceWindow(
       const expiresAtMs = Math.floor(runtime.nowMs() / windowMs) * windowMs + lifeMs;
       return seal.issue({ tenantId, binding: '', expiresAtMs, incarnation, salt: new Uint8Array() });
     },
+    async accepts(tenantId, nonce) {
+      const opened = seal.open(tenantId, '', nonce);
+      return (
+        opened !== undefined &&
+        isGood(opened, runtime.nowMs(), lifeMs) &&
+        opened.issuedUnder(await ephemeral.incarnation())
+      );
+    },
     async consumeProof(tenantId, nonce, proofId) {
       const opened = seal.open(tenantId, '', nonce);
       return opened ? consumeUnder(deps, opened, { tenantId, kind, key: proofId, lifeMs }) : 'use_new';
@@ -95,17 +105,21 @@ interface Opened {
   issuedUnder(incarnation: string): boolean;
 }
 
+function isGood({ expiresAtMs }: Opened, nowMs: number, lifeMs: number): boolean {
+  const leftMs = expiresAtMs - nowMs;
+  return leftMs > 0 && leftMs <= lifeMs + skewMs;
+}
+
 /** The store decides: the mark counts only under the incarnation that issued the nonce, and only if that is the store's own. */
 async function consumeUnder(
   { ephemeral, runtime }: NonceDeps,
-  { expiresAtMs, issuedUnder }: Opened,
+  opened: Opened,
   mark: { tenantId: TenantId; kind: string; key: string; lifeMs: number },
 ): Promise<NonceAnswer> {
   const { tenantId, kind, key, lifeMs } = mark;
-  const leftMs = expiresAtMs - runtime.nowMs();
-  if (leftMs <= 0 || leftMs > lifeMs + skewMs) return 'use_new';
+  if (!isGood(opened, runtime.nowMs(), lifeMs)) return 'use_new';
   const incarnation = await ephemeral.incarnation();
-  if (!issuedUnder(incarnation)) return 'use_new';
+  if (!opened.issuedUnder(incarnation)) return 'use_new';
   // The mark outlives the nonce by every clock: consumed by one that goes ahead, asked again by one that is behind.
   if (await ephemeral.consumeOnce(tenantId, kind, key, lifeMs + 2 * skewMs, incarnation)) return 'ok';
   return (await ephemeral.incarnation()) === incarnation ? 'refused' : 'use_new';

@@ -5,13 +5,21 @@ import { sweepConsumed } from '@mono-auth/database';
 import { FakeRuntime, openTestDatabase, type TestDatabase } from '@mono-auth/testing';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { authenticateClient, type ClientAuthentication } from './authenticate-client.ts';
+import { authenticateClient } from './authenticate-client.ts';
+import type { ClientAuthentication } from './authentication/credentials.ts';
+import { RemoteKeys } from './authentication/remote-keys.ts';
 import type { Client } from './client.ts';
 import { createClient } from './create-client.ts';
 
 const baseUrl = 'https://id.example.com';
 const issuer = `${baseUrl}/t/one`;
 const runtime = new FakeRuntime();
+const deps = {
+  runtime,
+  issuer,
+  remoteKeys: new RemoteKeys(runtime, { allowLoopback: false }),
+  noteSecretUse: async () => {},
+};
 const nowSeconds = () => Math.floor(runtime.nowMs() / 1000);
 let db: TestDatabase;
 let tenantId: TenantId;
@@ -77,7 +85,7 @@ function assertionOf({ header, claims, key }: Assertion = {}): Promise<string> {
 const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 function authenticate(assertion: string, more: ClientAuthentication = {}, tenant = tenantId): Promise<Client> {
   const params = { client_assertion_type: type, client_assertion: assertion, ...more };
-  return db.database.forTenant(tenant, (tx) => authenticateClient(tx, runtime, params, issuer));
+  return db.database.forTenant(tenant, (tx) => authenticateClient(tx, deps, params));
 }
 const refused = (reason: string) => expect.objectContaining({ name: 'Refusal', reason });
 const failed = { reason: 'invalid_client', detail: 'client authentication failed' };
@@ -194,7 +202,7 @@ test('what a refused grant rolls back, it does not use up; what was used is forg
   const assertion = await assertionOf();
   const params = { client_assertion_type: type, client_assertion: assertion };
   const work = db.database.forTenant(tenantId, async (tx) => {
-    await authenticateClient(tx, runtime, params, issuer);
+    await authenticateClient(tx, deps, params);
     throw new Refusal('invalid_scope', 'no');
   });
   await expect(work).rejects.toEqual(refused('invalid_scope'));
@@ -213,9 +221,7 @@ test('in a decision, parallel uses of one assertion have one winner, and who los
   const assertion = await assertionOf();
   const params = { client_assertion_type: type, client_assertion: assertion };
   const outcomes = await Promise.allSettled(
-    Array.from({ length: 20 }, () =>
-      db.database.forDecision(tenantId, (tx) => authenticateClient(tx, runtime, params, issuer)),
-    ),
+    Array.from({ length: 20 }, () => db.database.forDecision(tenantId, (tx) => authenticateClient(tx, deps, params))),
   );
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   for (const outcome of outcomes) {

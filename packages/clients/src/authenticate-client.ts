@@ -1,102 +1,84 @@
-import { createHash } from 'node:crypto';
-import { utf8 } from '@mono-auth/core/encoding';
-import { Refusal } from '@mono-auth/core/errors';
 import { type ClientId, isId } from '@mono-auth/core/ids';
-import { clockSkewSeconds } from '@mono-auth/core/limits';
-import type { Runtime } from '@mono-auth/core/runtime';
 import type { TenantTx } from '@mono-auth/database';
-import type { JWTPayload } from 'jose';
+import { useUpAssertion, verifyAssertion } from './authentication/assertion.ts';
+import { type ClientAuthentication, type Credentials, readCredentials } from './authentication/credentials.ts';
+import type { AuthenticationDeps } from './authentication/deps.ts';
+import { invalidClient } from './authentication/invalid-client.ts';
+import { isSameSubject } from './authentication/subject-name.ts';
 import type { Client } from './client.ts';
-import { unverifiedClaims, verifyPeerJwt } from './peer-jwt.ts';
-import { selectClient } from './store.ts';
+import type { AuthMethod } from './manifest.ts';
+import { matchSecret } from './secrets/match-secret.ts';
+import { selectClient, selectClientByExternalId } from './store.ts';
 
-const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
-/**
- * rfc7523bis: clients send `client-authentication+jwt`, and servers should not refuse when it is absent. Any other type
- * is another kind of token: a host signs its proofs with the same key.
- */
-const assertionTypes = ['client-authentication+jwt', 'application/client-authentication+jwt', 'JWT', undefined];
-/** Furthest `exp`, seconds: as long as a used assertion has to be remembered. */
-const assertionTtlSecondsMax = 300;
-
-/** What a client says about itself at an endpoint: form parameters, and whether an Authorization header came as well. */
-export interface ClientAuthentication {
-  readonly client_assertion_type?: string | undefined;
-  readonly client_assertion?: string | undefined;
-  readonly client_id?: string | undefined;
-  readonly client_secret?: string | undefined;
-  readonly authorization?: string | undefined;
-}
+/** A well-formed id that no client has: what is no id at all is looked up as well. */
+const nobody = 'cli_00000000000000000000000000' as ClientId;
 
 /**
- * Authenticates a client by private_key_jwt (RFC 7523 §3, rfc7523bis) and uses the assertion up: in this transaction, or with the
- * evidence of this decision.
- * @throws Refusal `invalid_client`, in one wording for every cause; `invalid_request` for two methods at once.
+ * Authenticates a client by the one method that its manifest in force names (RFC 6749 §2.3), and uses an assertion up: in
+ * this transaction, or with the evidence of this decision. Run it inside `RemoteKeys.withKeys`.
+ * @throws Refusal `invalid_client`, in one wording and at the same cost for every cause; `invalid_request` for two methods.
  */
 export async function authenticateClient(
   tx: TenantTx,
-  runtime: Runtime,
+  deps: AuthenticationDeps,
   params: ClientAuthentication,
-  issuer: string,
 ): Promise<Client> {
-  // RFC 6749 §2.3: at most one method in each request.
-  if (params.client_assertion !== undefined && (params.client_secret ?? params.authorization) !== undefined) {
-    throw new Refusal('invalid_request', 'a client authenticates by one method at a time');
-  }
-  if (params.client_assertion_type !== assertionType || !params.client_assertion) {
-    throw invalidClient('no client assertion');
-  }
-  const client = await findClaimant(tx, params.client_assertion);
-  if (params.client_id !== undefined && params.client_id !== client.id) throw invalidClient('client_id is not its sub');
-  const claims = await verify(params.client_assertion, client, runtime.nowMs());
-  checkClaims(claims, client.id, issuer, runtime.nowMs());
-  if (client.status !== 'approved') throw invalidClient(`the client is ${client.status}`);
-  await useUp(tx, client.id, claims);
-  return client;
-}
-
-async function findClaimant(tx: TenantTx, assertion: string): Promise<Client> {
-  let sub: unknown;
-  try {
-    ({ sub } = unverifiedClaims(assertion));
-  } catch (cause) {
-    throw invalidClient(cause);
-  }
-  const client = isId('cli', sub) ? await selectClient(tx, sub) : undefined;
+  const credentials = readCredentials(params);
+  const client = await findClaimant(tx, credentials.clientId);
+  // The proof before the status: whoever cannot prove anything learns from neither text nor time whether it is known.
+  const proven = await prove(tx, deps, credentials, client);
   if (!client) throw invalidClient('no such client in this tenant');
+  if (client.status !== 'approved' || !client.manifest) throw invalidClient(`the client is ${client.status}`);
+  if (client.manifest.authMethod !== proven.method) throw invalidClient(`its method is ${client.manifest.authMethod}`);
+  await proven.useUp?.(client.id);
   return client;
 }
 
-async function verify(assertion: string, client: Client, nowMs: number) {
-  try {
-    return await verifyPeerJwt(assertion, client.jwks, { typ: assertionTypes, nowMs });
-  } catch (cause) {
-    throw invalidClient(cause);
+async function findClaimant(tx: TenantTx, name: string): Promise<Client | undefined> {
+  if (isId('cli', name)) return selectClient(tx, name);
+  // A client of a metadata document is called by its URL.
+  return name.startsWith('https://') ? selectClientByExternalId(tx, name) : selectClient(tx, nobody);
+}
+
+interface Proven {
+  readonly method: AuthMethod;
+  /** Called when nothing can refuse the client any more. */
+  useUp?(clientId: ClientId): Promise<void>;
+}
+
+async function prove(
+  tx: TenantTx,
+  deps: AuthenticationDeps,
+  credentials: Credentials,
+  client: Client | undefined,
+): Promise<Proven> {
+  switch (credentials.method) {
+    case 'private_key_jwt': {
+      const claims = await verifyAssertion(tx, deps, credentials.assertion, { name: credentials.clientId, client });
+      return { method: 'private_key_jwt', useUp: (id) => useUpAssertion(tx, id, claims) };
+    }
+    case 'client_secret_basic':
+    case 'client_secret_post':
+      return { method: await proveSecret(tx, deps, credentials, client?.id ?? nobody) };
+    case 'named': {
+      if (client?.manifest?.authMethod !== 'tls_client_auth') return { method: 'none' };
+      const { tlsSubjectDn } = client.manifest;
+      // RFC 8705 §2.1: the one registered subject. Whether the chain is trusted is the proxy's to say.
+      if (!credentials.certificate || tlsSubjectDn === undefined) throw invalidClient('no certificate');
+      if (!isSameSubject(credentials.certificate.subjectDn, tlsSubjectDn)) throw invalidClient('another subject');
+      return { method: 'tls_client_auth' };
+    }
   }
 }
 
-function checkClaims(claims: JWTPayload, clientId: ClientId, issuer: string, nowMs: number): void {
-  const { iss, sub, aud, exp } = claims;
-  if (iss !== clientId || sub !== clientId) throw invalidClient('iss and sub are not the client');
-  // rfc7523bis: the issuer as the sole value. With the token endpoint or a list, an assertion for another server would do.
-  const sole = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud;
-  if (sole !== issuer) throw invalidClient('aud is not the issuer alone');
-  if (exp === undefined) throw invalidClient('no exp');
-  if (exp * 1000 > nowMs + (assertionTtlSecondsMax + clockSkewSeconds) * 1000)
-    throw invalidClient('exp is too far off');
-}
-
-/** RFC 7523 §3 item 7. In Postgres, where parallel uses of one assertion have one winner and no restart forgets it. */
-async function useUp(tx: TenantTx, clientId: ClientId, { jti, exp }: JWTPayload & { jti: string }): Promise<void> {
-  // By client and jti, never by the token: a signature has several encodings, and ES256 two values (law 9).
-  const digest = createHash('sha256')
-    .update(utf8(`${clientId}\n${jti}`))
-    .digest();
-  const expiresAtMs = ((exp as number) + clockSkewSeconds) * 1000;
-  const refusal = invalidClient('the assertion was used before');
-  await tx.consumeOnce({ kind: 'client_assertion', digest, expiresAtMs, refusal });
-}
-
-function invalidClient(cause: unknown): Refusal {
-  return new Refusal('invalid_client', 'client authentication failed', { cause });
+/** RFC 6749 §2.3.1. A client that is none is asked for as well: it costs the same query. */
+async function proveSecret(
+  tx: TenantTx,
+  { runtime, noteSecretUse }: AuthenticationDeps,
+  { method, secret }: Extract<Credentials, { secret: string }>,
+  clientId: ClientId,
+): Promise<AuthMethod> {
+  const match = await matchSecret(tx, runtime, { clientId, text: secret }, noteSecretUse);
+  if (match === undefined) throw invalidClient('the secret is none of its own');
+  return method;
 }

@@ -84,6 +84,16 @@ export async function selectClient(tx: TenantTx, id: ClientId): Promise<Client |
   return rows[0] && clientOf(rows[0]);
 }
 
+/** By what it calls itself: the URL of its metadata document. */
+export async function selectClientByExternalId(tx: TenantTx, externalId: string): Promise<Client | undefined> {
+  const rows = await tx.sql<ClientRow>`
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
+    from mono.clients
+    where tenant_id = ${uuidOf(tx.tenantId)} and external_id = ${externalId}`;
+  return rows[0] && clientOf(rows[0]);
+}
+
 /** The same, and nobody else changes it until the transaction ends. */
 export async function lockClient(tx: TenantTx, id: ClientId): Promise<Client | undefined> {
   const rows = await tx.sql<ClientRow>`

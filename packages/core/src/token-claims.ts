@@ -3,6 +3,17 @@ import type { Actor, Principal, TenantRole } from './principal.ts';
 /** `typ` of every access token (RFC 9068 §2.1). */
 export const accessTokenType = 'at+jwt';
 
+/** Algorithms of DPoP proofs (`dpop_signing_alg_values_supported`): asymmetric ones whose keys we check. */
+export const dpopAlgorithms: readonly string[] = ['ES256', 'EdDSA', 'RS256'];
+
+/** RFC 7800: what its holder has to prove, which may be both. */
+export interface Confirmation {
+  /** Thumbprint of a DPoP key (RFC 9449 §6.1). */
+  jkt?: string;
+  /** SHA-256 of a client certificate (RFC 8705 §3.1). */
+  'x5t#S256'?: string;
+}
+
 /**
  * Claims of an access token. It carries every handle by which it can die, so that a revocation needs no row per token:
  * `jti`, `sub`, `sid`, `client_id`, nested `act`, `grants`, `pjti`, `ep`; and `fs`, the feed sequence that its minter had
@@ -32,7 +43,7 @@ export interface AccessTokenClaims {
   ep: number;
   /** Feed sequence of the minter. */
   fs: number;
-  cnf?: { jkt: string };
+  cnf?: Confirmation;
   /** Decision that allowed it, and the policy version that decided. */
   did?: string;
   pv?: number;

@@ -44,6 +44,27 @@ export async function insertEvidence(client: pg.Pool | pg.PoolClient, evidence: 
   });
 }
 
+/**
+ * Which of several consumptions was the one used before: the first that cannot be kept by itself either. Nothing is left
+ * behind; whose use came first has committed, so the answer stays true. Undefined when none of them is at fault.
+ */
+export async function findUsedBefore(pool: pg.Pool, { consumed }: Evidence): Promise<Consumption | undefined> {
+  const [only, ...others] = consumed;
+  if (others.length === 0) return only;
+  const client = await pool.connect();
+  try {
+    for (const one of consumed) {
+      await client.query('begin');
+      const error = await insertEvidence(client, [{ rows: [], consumed: [one] }]).catch((cause: unknown) => cause);
+      await client.query('rollback');
+      if (isUsedBefore(error)) return one;
+    }
+    return undefined;
+  } finally {
+    client.release();
+  }
+}
+
 /** Whether an error says that something was used before (https://www.postgresql.org/docs/18/errcodes-appendix.html). */
 export function isUsedBefore(error: unknown): boolean {
   const { code, constraint } = (error ?? {}) as { code?: string; constraint?: string };

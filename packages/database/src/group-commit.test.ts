@@ -166,6 +166,22 @@ test('a decision is answered only when its evidence is durable, and not at all w
   expect(effects).toBe(0);
 });
 
+test('of several things that a decision uses up, the one that was used before gives its answer, and none is used up', async () => {
+  const naming = (reason: 'invalid_client' | 'invalid_grant', digest: number) => ({
+    ...consumption(one, digest),
+    refusal: new Refusal(reason, 'was used before'),
+  });
+  await db.database.forTenant(one, (tx) => tx.consumeOnce(consumption(one, 9)));
+  const both = (first: number, second: number) =>
+    db.database.forDecision(one, async (tx) => {
+      await tx.consumeOnce(naming('invalid_client', first));
+      await tx.consumeOnce(naming('invalid_grant', second));
+    });
+  await expect(both(8, 9)).rejects.toMatchObject({ reason: 'invalid_grant' });
+  await expect(both(9, 8)).rejects.toMatchObject({ reason: 'invalid_client' });
+  await db.database.forTenant(one, (tx) => tx.consumeOnce(consumption(one, 8)));
+});
+
 test('a decision changes nothing but its evidence', async () => {
   const writing = db.database.forDecision(one, async (tx) => {
     await tx.sql`update mono.tenants set display_name = 'changed'`;

@@ -1,6 +1,6 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type pg from 'pg';
-import { type Evidence, insertEvidence, isUsedBefore } from './evidence.ts';
+import { type Evidence, findUsedBefore, insertEvidence, isUsedBefore } from './evidence.ts';
 
 /** Audit rows in one statement: some 4 ms of work here, so that a window never delays the next one for long. */
 const batchRowsMax = 500;
@@ -81,7 +81,7 @@ export class GroupCommit {
     } catch (error) {
       const [first] = batch;
       if (!first) return;
-      if (batch.length === 1) first.reject(refusalOf(first.evidence, error));
+      if (batch.length === 1) first.reject(await refusalOf(this.#pool, first.evidence, error));
       else if (isOneCallers(error)) for (const one of batch) await this.#write([one]);
       else for (const { reject } of batch) reject(unavailable(error));
     }
@@ -97,9 +97,10 @@ function isOneCallers(error: unknown): boolean {
   return /^2[23]/.test((error as { code?: string }).code ?? '');
 }
 
-function refusalOf({ consumed }: Evidence, error: unknown): Refusal {
-  const [first] = consumed;
-  return first && isUsedBefore(error) ? first.refusal : unavailable(error);
+async function refusalOf(pool: pg.Pool, evidence: Evidence, error: unknown): Promise<Refusal> {
+  if (!isUsedBefore(error)) return unavailable(error);
+  const used = await findUsedBefore(pool, evidence).catch(() => undefined);
+  return (used ?? evidence.consumed[0])?.refusal ?? unavailable(error);
 }
 
 function unavailable(cause: unknown): Refusal {

@@ -6,7 +6,11 @@ import type { Feed } from '@mono-auth/feed';
 import { endGrants } from './store/grants.ts';
 
 /** Why a grant is ended without an order to revoke it. */
-export type EndReason = 'refresh token was used again' | 'authorization code was used again' | 'consent was withdrawn';
+export type EndReason =
+  | 'refresh token was used again'
+  | 'authorization code was used again'
+  | 'consent was withdrawn'
+  | 'revoked by its client';
 
 /** One grant, or all of a person with one client. */
 export type Ending = { readonly id: GrantId } | { readonly userId: UserId; readonly clientId: ClientId };

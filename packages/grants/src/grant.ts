@@ -1,4 +1,5 @@
 import { type ClientId, type GrantId, idFromUuid, type SessionId, type UserId } from '@mono-auth/core/ids';
+import type { RevocableClaims } from '@mono-auth/feed-engine';
 
 /** What a person allowed a client, from one code or device code on. */
 export interface Grant {
@@ -20,6 +21,14 @@ export interface Grant {
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
   readonly endedAtMs: number | undefined;
+}
+
+/** A grant as the feed judges it: everything that may have been taken away since it began. */
+export function handlesOf({ id, userId, clientId, sessionId, epoch, feedSeq }: Grant): RevocableClaims {
+  return {
+    ...{ jti: id, sub: `user:${userId}`, client_id: clientId, sid: sessionId, grants: [id] },
+    ...{ ep: epoch, fs: feedSeq },
+  };
 }
 
 /**

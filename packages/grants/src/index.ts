@@ -5,7 +5,7 @@ import * as refreshTokens from './refresh-tokens.ts';
 export { beginGrant } from './begin-grant.ts';
 export type { DeviceAuthorization } from './device-authorization.ts';
 export { type EndReason, endGrant } from './end-grant.ts';
-export { type Grant, grantIdOf } from './grant.ts';
+export { type Grant, grantIdOf, handlesOf } from './grant.ts';
 export { grantParticipant } from './grant-participant.ts';
 export { listGrants } from './list-grants.ts';
 export { selectGrant as findGrant } from './store/grants.ts';

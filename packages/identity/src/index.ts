@@ -6,4 +6,5 @@ export { type Identity, openIdentity } from './identity.ts';
 export { openPeople } from './people.ts';
 export type { Session } from './read-session.ts';
 export { sessionParticipant } from './session-participant.ts';
+export type { Person } from './store.ts';
 export { logouts };

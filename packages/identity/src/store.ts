@@ -2,6 +2,15 @@ import { idFromUuid, type SessionId, type UserId, uuidOf } from '@mono-auth/core
 import type { IdentityPool } from '@mono-auth/database';
 import { query } from './query.ts';
 
+/** A person as applications may come to know them. */
+export interface Person {
+  readonly name: string;
+  readonly email: string;
+  readonly emailVerified: boolean;
+  readonly picture: string | undefined;
+  readonly updatedAtMs: number;
+}
+
 export interface StoredSession {
   readonly userId: UserId;
   readonly email: string;

@@ -1,6 +1,6 @@
 import type { DecisionId, GrantId, SessionId } from '@mono-auth/core/ids';
 import type { Actor, Principal, TenantRole } from '@mono-auth/core/principal';
-import type { AccessTokenClaims } from '@mono-auth/core/token-claims';
+import type { AccessTokenClaims, Confirmation } from '@mono-auth/core/token-claims';
 
 /** What an ID token says besides what the access token beside it says. */
 export interface IdTokenRequest {
@@ -37,7 +37,7 @@ export interface MintRequest {
   readonly decision?: { readonly decisionId: DecisionId; readonly policyVersion: number };
   /** Present for a token of the gateway alone, which is never a parent. */
   readonly use?: 'gateway';
-  readonly cnf?: { readonly jkt: string };
+  readonly cnf?: Confirmation;
   /** Present when an ID token goes with it (OpenID Connect Core §3.1.3.3). */
   readonly idToken?: IdTokenRequest;
 }

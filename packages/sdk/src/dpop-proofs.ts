@@ -1,20 +1,10 @@
 import { createHash } from 'node:crypto';
-import { jwtSyntax } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
-import { clockSkewSeconds, tokenBytesMax } from '@mono-auth/core/limits';
+import { clockSkewSeconds } from '@mono-auth/core/limits';
 import { nowSeconds, type Runtime } from '@mono-auth/core/runtime';
-import {
-  calculateJwkThumbprint,
-  EmbeddedJWK,
-  type JWK,
-  type JWTPayload,
-  jwtVerify,
-  type ProtectedHeaderParameters,
-} from 'jose';
-import { accessTokenAlgorithms, notAuthentic } from './access-token.ts';
+import { notAuthentic } from './access-token.ts';
+import { type DpopProof, proofAgeSecondsMax, readDpopProof } from './dpop-proof.ts';
 
-/** How old a proof may be, seconds (RFC 9449 §11.1 asks for seconds or minutes): one request on a bad line. */
-const proofAgeSecondsMax = 60;
 /** Proofs remembered until they are too old: 200 a second for the window. More are refused, never forgotten. */
 const rememberedMax = 20_000;
 
@@ -31,33 +21,21 @@ export class DpopProofs {
    * Checks the proof that came with `request` for this token and the key `jkt` that it is bound to.
    * @throws Refusal `not_authenticated`; `rate_limited` when more proofs come than can be remembered.
    */
-  async verify(request: Request, token: string, jkt: string): Promise<void> {
-    const proof = request.headers.get('dpop') ?? '';
-    // Two headers reach us joined by a comma, which no proof has (§4.3 item 1).
-    if (proof.length > tokenBytesMax || !jwtSyntax.test(proof)) throw notAuthentic('it needs one DPoP proof');
-    const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, {
-      algorithms: [...accessTokenAlgorithms],
-      typ: 'dpop+jwt',
-      currentDate: new Date(this.#runtime.nowMs()),
-      clockTolerance: clockSkewSeconds,
+  async verify(request: Request, token: string, jkt: string | undefined): Promise<void> {
+    const proof = await readDpopProof(request.headers.get('dpop') ?? '', {
+      method: request.method,
+      url: request.url,
+      accessToken: token,
+      nowMs: this.#runtime.nowMs(),
     }).catch((cause: unknown) => {
-      throw notAuthentic('its DPoP proof cannot be verified', cause);
+      throw notAuthentic(cause instanceof Refusal ? cause.detail : 'its DPoP proof cannot be verified', cause);
     });
-    if ((await thumbprintOf(protectedHeader)) !== jkt) throw notAuthentic('its DPoP proof is of another key');
-    const { origin, pathname } = new URL(request.url);
-    if (payload.htm !== request.method || withoutQuery(payload.htu) !== `${origin}${pathname}`) {
-      throw notAuthentic('its DPoP proof is for another request');
-    }
-    if (payload.ath !== createHash('sha256').update(token).digest('base64url')) {
-      throw notAuthentic('its DPoP proof is for another token');
-    }
-    this.#useUp(payload, jkt);
+    if (proof.jkt !== jkt) throw notAuthentic('its DPoP proof is of another key');
+    this.#useUp(proof);
   }
 
-  #useUp({ jti, iat }: JWTPayload, jkt: string): void {
+  #useUp({ jti, jkt }: DpopProof): void {
     const now = nowSeconds(this.#runtime);
-    if (typeof jti !== 'string' || jti === '' || iat === undefined) throw notAuthentic('its DPoP proof is incomplete');
-    if (iat < now - proofAgeSecondsMax || iat > now + clockSkewSeconds) throw notAuthentic('its DPoP proof is too old');
     for (const [name, until] of this.#usedUntil) {
       if (until >= now) break;
       this.#usedUntil.delete(name);
@@ -68,15 +46,4 @@ export class DpopProofs {
     // The same time for all, so that the oldest stand first; it covers every proof that could still pass above.
     this.#usedUntil.set(name, now + proofAgeSecondsMax + clockSkewSeconds);
   }
-}
-
-async function thumbprintOf({ jwk }: ProtectedHeaderParameters): Promise<string> {
-  return calculateJwkThumbprint(jwk as JWK);
-}
-
-/** §4.3 item 9: query and fragment are not compared. */
-function withoutQuery(htu: unknown): string | undefined {
-  if (typeof htu !== 'string' || !URL.canParse(htu)) return undefined;
-  const { origin, pathname } = new URL(htu);
-  return `${origin}${pathname}`;
 }

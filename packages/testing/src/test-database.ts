@@ -4,6 +4,7 @@ import { Database, deriveDatabaseSecrets, logins } from '@mono-auth/database';
 import pg from 'pg';
 import { inject } from 'vitest';
 import { type AppRows, appRows } from './app-rows.ts';
+import { addSecret, changeManifest } from './client-rows.ts';
 import { templateName, testKek } from './test-cluster.ts';
 
 export interface TestDatabase extends AppRows {
@@ -14,6 +15,10 @@ export interface TestDatabase extends AppRows {
   admin<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
   /** A bare tenant row, without keys or anything else that provisioning makes. */
   createTenantRow(slug: string): Promise<TenantId>;
+  /** Puts another manifest of a client in force, as if it had been approved. */
+  changeManifest(clientId: string, change: object): Promise<void>;
+  /** Gives a client a secret that lives for a day. */
+  addSecret(client: { readonly tenantId: TenantId; readonly id: string }, secret: string, nowMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -54,6 +59,8 @@ export async function openTestDatabase(): Promise<TestDatabase> {
       );
       return id;
     },
+    changeManifest: (clientId, change) => changeManifest(admin, clientId, change),
+    addSecret: (client, secret, nowMs) => addSecret(admin, client, secret, nowMs),
     async close() {
       await database.close();
       await withClient(adminUrl, (client) => client.query(`drop database if exists ${name} with (force)`));

@@ -16,11 +16,14 @@ function isPrincipal(text: string): text is Principal {
 
 const principal = z.string().refine(isPrincipal);
 const seconds = z.int().nonnegative();
-const cnf = z.object({ jkt: z.string().min(1) });
+/** A token that is bound in no way we know would be bound in none. */
+const cnf = z
+  .object({ jkt: z.string().min(1).optional(), 'x5t#S256': z.string().min(1).optional() })
+  .refine((bound) => bound.jkt !== undefined || bound['x5t#S256'] !== undefined);
 const actor = z.object({
   sub: principal,
   sub_profile: z.string().optional(),
-  cnf: cnf.optional(),
+  cnf: z.object({ jkt: z.string().min(1) }).optional(),
   get act() {
     return actor.optional();
   },

@@ -1,7 +1,5 @@
-import { jwtSyntax } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import { isId, type SessionId, type TokenId } from '@mono-auth/core/ids';
-import { tokenBytesMax } from '@mono-auth/core/limits';
 import type { Caller } from '@mono-auth/core/principal';
 import { issuerOf, rpcAudienceOf } from '@mono-auth/core/tenant-slug';
 import type { Tenant } from '@mono-auth/tenants';
@@ -9,20 +7,20 @@ import type { Ingress } from '@mono-auth/transport';
 import { decodeJwt } from 'jose';
 import { scopeOf, soleAudience } from './access-token.ts';
 import type { BearerDeps } from './deps.ts';
-import { verifyAccessToken } from './verify-access-token.ts';
+import { readPresentedToken, verifyPresentedToken } from './verify-presented-token.ts';
 
-/** RFC 6750 §2.1. The scheme is compared without case (RFC 9110 §11.1); a second, merged header has a comma and fails. */
-const bearerSyntax = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i;
-
-/** Proves who calls the management API: an access token whose audience is the RPC face of its tenant. */
+/**
+ * Proves who calls the management API: an access token whose audience is the RPC face of its tenant, as Bearer or, when it
+ * is bound to a key, with a DPoP proof of this very request.
+ */
 export function authenticateBearer(
   deps: BearerDeps,
 ): (authorization: string | null, ingress: Ingress) => Promise<Caller> {
   return async (authorization, ingress) => {
-    const token = readBearer(authorization);
-    const named = readClaimedTenant(token);
+    const presented = readPresentedToken(authorization);
+    const named = readClaimedTenant(presented.token);
     const tenant = await tenantOf(deps, named, ingress);
-    const claims = await verifyAccessToken(deps, tenant, token);
+    const claims = await verifyPresentedToken(deps, tenant, presented, ingress.possession);
     if (soleAudience(claims) !== rpcAudienceOf(deps.baseUrl, tenant.slug)) {
       throw new Refusal('not_authenticated', 'token refused: it is meant for another audience');
     }
@@ -40,16 +38,6 @@ export function authenticateBearer(
       ip: ingress.ip,
     };
   };
-}
-
-function readBearer(authorization: string | null): string {
-  if (authorization === null) throw new Refusal('not_authenticated', 'a bearer token is needed');
-  const token = bearerSyntax.exec(authorization)?.[1];
-  // Law 9: nothing is parsed that has not the one syntax.
-  if (token === undefined || token.length > tokenBytesMax || !jwtSyntax.test(token)) {
-    throw new Refusal('not_authenticated', 'authorization: one bearer token');
-  }
-  return token;
 }
 
 interface ClaimedTenant {

@@ -1,29 +1,33 @@
 import { append } from '@mono-auth/audit';
-import { authenticateClient, type Client } from '@mono-auth/clients';
-import { Refusal } from '@mono-auth/core/errors';
+import { type Client, clientAuthentication } from '@mono-auth/clients';
+import { type Reason, Refusal } from '@mono-auth/core/errors';
 import { type Call, callerWithoutToken, type Principal } from '@mono-auth/core/principal';
+import type { Confirmation } from '@mono-auth/core/token-claims';
 import type { TenantTx } from '@mono-auth/database';
+import type { DpopProof } from '@mono-auth/sdk/dpop-proof';
 import { readSecurityPolicy } from '@mono-auth/tenants';
 import type { GrantDeps } from './deps.ts';
+import { readProof } from './dpop/read-proof.ts';
+import { useUpProof } from './dpop/use-up-proof.ts';
 import type { Attempt, FormRequest, GrantSession } from './grant-session.ts';
 
-/** Client authentication (RFC 7523 §2.2), and who the client is. */
+/** Client authentication (RFC 6749 §2.3), and who the client is. Inside `deps.remoteKeys.withKeys`. */
 export async function authenticate(
-  deps: Pick<GrantDeps, 'runtime'>,
+  { runtime, remoteKeys, noteSecretUse }: Pick<GrantDeps, 'runtime' | 'remoteKeys' | 'noteSecretUse'>,
   tx: TenantTx,
-  { tenant, form, authorization }: FormRequest,
+  { tenant, form, authorization, origin }: FormRequest,
 ): Promise<{ client: Client; principal: Principal }> {
-  const client = await authenticateClient(
+  const client = await clientAuthentication.authenticateClient(
     tx,
-    deps.runtime,
+    { runtime, remoteKeys, noteSecretUse, issuer: tenant.issuer },
     {
       client_assertion_type: form.get('client_assertion_type'),
       client_assertion: form.get('client_assertion'),
       client_id: form.get('client_id'),
       client_secret: form.get('client_secret'),
       authorization,
+      certificate: origin.possession?.certificate,
     },
-    tenant.issuer,
   );
   return { client, principal: principalOf(client) };
 }
@@ -41,14 +45,20 @@ export async function withGrantSession<T>(
   { changesRows }: { readonly changesRows: boolean } = { changesRows: false },
 ): Promise<T> {
   const attempt: Attempt = {};
+  // Before anything is used up: whoever is only asked for a nonce comes again with the same code or assertion, and leaves
+  // no evidence, because nothing was decided.
+  const proof = await readProof(deps, request).catch(heldUnless('use_dpop_nonce'));
   let call = callOf(deps, request, 'anonymous:', undefined);
   const decide = async (tx: TenantTx): Promise<{ granted: T } | { refused: Refusal }> => {
     const context = await deps.minter.begin(tx);
     try {
+      if (proof instanceof Refusal) throw proof;
       const { client, principal } = await authenticate(deps, tx, request);
       call = callOf(deps, request, principal, client);
+      if (proof) await useUpProof(tx, proof);
       const ceilings = await readSecurityPolicy(tx);
-      const known = { deps, tx, context, client, principal, call, attempt, ceilings, dpopJkt: undefined };
+      const binding = { dpopJkt: proof?.jkt, confirmation: confirmationOf(client, request.origin, proof) };
+      const known = { ...binding, deps, tx, context, client, principal, call, attempt, ceilings };
       return { granted: await work({ ...request, ...known }) };
     } catch (error) {
       if (!isAnswer(error) || attempt.changed) throw error;
@@ -57,10 +67,9 @@ export async function withGrantSession<T>(
     }
   };
   const { database } = deps;
-  const run = changesRows
-    ? database.forTenant(request.tenant.id, decide)
-    : database.forDecision(request.tenant.id, decide);
-  const outcome = await run.catch(async (error: unknown) => {
+  const run = () =>
+    changesRows ? database.forTenant(request.tenant.id, decide) : database.forDecision(request.tenant.id, decide);
+  const outcome = await deps.remoteKeys.withKeys(run).catch(async (error: unknown) => {
     // The assertion was used before, or a change was undone: nothing was kept, so the refusal is recorded by itself.
     if (!isAnswer(error)) throw error;
     await deps.database.forDecision(request.tenant.id, (tx) => recordRefused(tx, call, request, attempt, error));
@@ -68,6 +77,25 @@ export async function withGrantSession<T>(
   });
   if ('refused' in outcome) throw outcome.refused;
   return outcome.granted;
+}
+
+/** RFC 9449 §6.1, RFC 8705 §3.1: tokens are bound to every key that the client has proven to hold. */
+function confirmationOf(
+  { manifest }: Client,
+  { possession }: FormRequest['origin'],
+  proof: DpopProof | undefined,
+): Confirmation | undefined {
+  const certificate = manifest?.authMethod === 'tls_client_auth' ? possession?.certificate : undefined;
+  if (!proof && !certificate) return undefined;
+  return { ...(proof && { jkt: proof.jkt }), ...(certificate && { 'x5t#S256': certificate.thumbprint }) };
+}
+
+/** A refusal as a value, to be thrown where it leaves its evidence; the one of this reason is thrown at once. */
+function heldUnless(reason: Reason): (error: unknown) => Refusal {
+  return (error) => {
+    if (error instanceof Refusal && error.reason !== reason) return error;
+    throw error;
+  };
 }
 
 /** Whether an error is our answer to the request, as opposed to our own failure. */

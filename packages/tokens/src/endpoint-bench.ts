@@ -2,9 +2,11 @@ import { type CreateClientInput, createClient } from '@mono-auth/clients';
 import { newId } from '@mono-auth/core/ids';
 import { openPeople } from '@mono-auth/identity';
 import { systemCaller, type Tenant } from '@mono-auth/tenants';
+import type { ClientCertificate } from '@mono-auth/transport';
 import { Hono } from 'hono';
 import { assertClient, makeClientKey, type TestClient } from './client-key.ts';
 import type { TokenDeps } from './deps.ts';
+import { discoveryRoutes } from './discovery-routes.ts';
 import { tokenRoutes } from './routes.ts';
 import type { TenantBench } from './tenant-bench.ts';
 
@@ -30,18 +32,39 @@ export interface EndpointBench {
   ask(client: TestClient, path: string, form: FormFields): Promise<Answer>;
 }
 
-export function openEndpointBench(bench: TenantBench, change: Partial<TokenDeps> = {}): EndpointBench {
+/** An issuer that serves what this package does, to everybody. */
+export const openIssuer = {
+  served: ['token', 'introspection', 'revocation', 'userinfo'],
+  clientCertificates: false,
+  readIssuerPolicy: async () => ({ registration: false, metadataDocuments: true, pushedRequestsRequired: false }),
+  readUser: async () => undefined,
+} satisfies Partial<TokenDeps>;
+
+/** What a test has otherwise. */
+type BenchChange = Partial<TokenDeps> & { certificateOf?(request: Request): ClientCertificate | undefined };
+
+export function openEndpointBench(bench: TenantBench, change: BenchChange = {}): EndpointBench {
   const { runtime, database, baseUrl, home, other } = bench;
   const deps: TokenDeps = {
     ...bench,
+    ...openIssuer,
     people: openPeople(database),
     userCodeKey: () => new Uint8Array(32).fill(9),
     ...change,
-    originOf: () => ({ requestId: newId(runtime, 'req'), ip: '192.0.2.7' }),
+    originOf: (request) => ({
+      requestId: newId(runtime, 'req'),
+      ip: '192.0.2.7',
+      possession: {
+        method: request.method,
+        path: new URL(request.url).pathname,
+        dpop: request.headers.get('dpop') ?? undefined,
+        certificate: change.certificateOf?.(request),
+      },
+    }),
     revokeToken: ({ caller }, id) => bench.revoke(caller.tenantId === home.id ? home : other, { kind: 'token', id }),
     onRefusal: () => {},
   };
-  const app = new Hono().route('/t/:slug', tokenRoutes(deps));
+  const app = new Hono().route('/t/:slug', tokenRoutes(deps)).route('/', discoveryRoutes(deps));
 
   const post: EndpointBench['post'] = async (tenant, path, form, headers = {}) => {
     const body = new URLSearchParams();

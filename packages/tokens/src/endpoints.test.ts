@@ -1,4 +1,4 @@
-import { newId, type TokenId } from '@mono-auth/core/ids';
+import { type ClientId, newId, type TokenId, uuidOf } from '@mono-auth/core/ids';
 import type { Minted } from '@mono-auth/minting';
 import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import type { Tenant } from '@mono-auth/tenants';
@@ -88,6 +88,132 @@ describe('RFC 7662', () => {
   });
 });
 
+describe('what a client may see besides', () => {
+  test('a client sees the tokens that were issued to it, and a server those of its registered resource', async () => {
+    const own = await bench.mint(bench.home, { audience: 'https://else.test', clientId: machine.id });
+    expect((await introspect(machine, own.token)).body).toMatchObject({ active: true, client_id: machine.id });
+    const sent = await person('https://registered.test');
+    expect((await introspect(service, sent.token)).body).toEqual({ active: false });
+    await db.admin(
+      `insert into mono.resources (tenant_id, identifier, name, environment, product, scopes, access_token_ttl_seconds,
+         dpop_required, is_default, client_id, retired, version, created_at)
+       values ($1, 'https://registered.test', 'r', 'production', '', '{}', 0, false, false, $2, false, 1, $3)`,
+      [uuidOf(bench.home.id), uuidOf(service.id as ClientId), new Date(runtime.nowMs())],
+    );
+    expect((await introspect(service, sent.token)).body.active).toBe(true);
+    expect((await introspect(machine, sent.token)).body).toEqual({ active: false });
+  });
+
+  test('a bound token says so, and its shower needs no proof to ask', async () => {
+    const { token } = await bench.mint(bench.home, { audience: files, cnf: { jkt: 'thumbprint' } });
+    const { body } = await introspect(service, token);
+    expect(body).toMatchObject({ active: true, token_type: 'DPoP', cnf: { jkt: 'thumbprint' } });
+  });
+
+  test('a hint about the type is a hint, also a wrong or unknown one (RFC 7662 §2.1)', async () => {
+    const { token } = await person();
+    for (const token_type_hint of ['access_token', 'refresh_token', 'pigeon']) {
+      const answer = await endpoints.ask(inspector, '/oauth2/introspect', { token, token_type_hint });
+      expect(answer.body.active).toBe(true);
+    }
+  });
+
+  test('a public client authenticates by nothing, so it sees nothing', async () => {
+    const open = await endpoints.createClient(bench.home, { kind: 'machine', name: 'open' });
+    await db.changeManifest(open.id, { authMethod: 'none' });
+    const { token } = await bench.mint(bench.home, { clientId: open.id });
+    const answer = await endpoints.post(bench.home, '/oauth2/introspect', { token, client_id: open.id });
+    expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_client' } });
+  });
+});
+
+describe('RFC 9701', () => {
+  const ask = async (client: TestClient, token: string, accept: string) => {
+    const body = new URLSearchParams({ token, ...(await assertClient(client)) });
+    const url = `${bench.home.issuer}/oauth2/introspect`;
+    return endpoints.app.request(url, { method: 'POST', body, headers: { accept } });
+  };
+  const mediaType = 'application/token-introspection+jwt';
+  const keys = async () =>
+    createLocalJWKSet((await (await endpoints.app.request(`${bench.home.issuer}/jwks`)).json()) as JSONWebKeySet);
+
+  test('the answer is signed for who asked, by the tenant’s RSA key, and is no token itself', async () => {
+    const { token, claims } = await person();
+    const answer = await ask(service, token, mediaType);
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, mediaType]);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    const jwt = await answer.text();
+    const { payload, protectedHeader } = await jwtVerify(jwt, await keys(), { typ: 'token-introspection+jwt' });
+    expect(protectedHeader.alg).toBe('RS256');
+    expect(payload).toEqual({
+      iss: bench.home.issuer,
+      aud: service.id,
+      iat: Math.floor(runtime.nowMs() / 1000),
+      token_introspection: { active: true, token_type: 'Bearer', ...claims },
+    });
+    expect((await introspect(inspector, jwt)).body).toEqual({ active: false });
+  });
+
+  test('what is not active says so in the same form, and nothing else', async () => {
+    for (const token of await deadTokens()) {
+      const { payload } = await jwtVerify(await (await ask(inspector, token, mediaType)).text(), await keys());
+      expect(payload.token_introspection).toEqual({ active: false });
+    }
+  });
+
+  test.each(['application/json', '*/*', 'text/html', `${mediaType};q=0.1, application/json`])(
+    'who accepts %s gets JSON',
+    async (accept) => {
+      const { token } = await person();
+      const answer = await ask(service, token, accept);
+      expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
+    },
+  );
+});
+
+describe('refresh tokens', () => {
+  const facts = () => ({
+    grantId: newId(runtime, 'gra'),
+    client_id: machine.id as ClientId,
+    sub: `user:${newId(runtime, 'usr')}` as const,
+    scope: 'openid offline_access',
+    iat: 1,
+    exp: 2,
+  });
+
+  /** Endpoints over one living refresh token, and which grants they have ended. */
+  function openWith(living: ReturnType<typeof facts>) {
+    const ended: string[] = [];
+    const other = openEndpointBench(bench, {
+      refreshTokens: {
+        read: async (tenantId, token) => (tenantId === bench.home.id && token === 'rt-1' ? living : undefined),
+        end: async ({ caller }, grantId) => void ended.push(`${grantId} by ${caller.principal}`),
+      },
+    });
+    return { ended, ask: (client: TestClient, path: string, token: string) => other.ask(client, path, { token }) };
+  }
+
+  test('its client is told of it, and nobody else, not even who may see every access token', async () => {
+    const { grantId: _, ...told } = facts();
+    const scene = openWith({ ...told, grantId: newId(runtime, 'gra') });
+    expect((await scene.ask(machine, '/oauth2/introspect', 'rt-1')).body).toEqual({ active: true, ...told });
+    for (const client of [inspector, service]) {
+      expect((await scene.ask(client, '/oauth2/introspect', 'rt-1')).body).toEqual({ active: false });
+    }
+    expect((await scene.ask(machine, '/oauth2/introspect', 'rt-2')).body).toEqual({ active: false });
+  });
+
+  test('its client ends the grant with it; another’s is refused and goes on; an unknown one is no error', async () => {
+    const living = facts();
+    const scene = openWith(living);
+    expect((await scene.ask(inspector, '/oauth2/revoke', 'rt-1')).body.error).toBe('unauthorized_client');
+    expect((await scene.ask(machine, '/oauth2/revoke', 'rt-2')).status).toBe(200);
+    expect(scene.ended).toEqual([]);
+    expect((await scene.ask(machine, '/oauth2/revoke', 'rt-1')).status).toBe(200);
+    expect(scene.ended).toEqual([`${living.grantId} by client:${machine.id}`]);
+  });
+});
+
 describe('TokenService.Introspect', () => {
   const call = (tenant: Tenant, token: string) =>
     openRpcBench(runtime, (router) => router.service(TokenService, tokenService(bench)))(
@@ -128,6 +254,20 @@ describe('RFC 7009', () => {
     expect((await introspect(inspector, token)).body.active).toBe(true);
     expect((await endpoints.post(bench.home, '/oauth2/revoke', { token })).status).toBe(401);
     expect((await introspect(inspector, token)).body.active).toBe(true);
+  });
+});
+
+describe('RFC 7009 §5, a public client', () => {
+  test('takes its own token back by its name alone, and nobody else’s', async () => {
+    const open = await endpoints.createClient(bench.home, { kind: 'machine', name: 'browser' });
+    await db.changeManifest(open.id, { authMethod: 'none' });
+    const take = (token: string) => endpoints.post(bench.home, '/oauth2/revoke', { token, client_id: open.id });
+    const [own, foreign] = [await bench.mint(bench.home, { clientId: open.id }), await person()];
+    expect((await take(foreign.token)).body.error).toBe('unauthorized_client');
+    expect((await introspect(inspector, foreign.token)).body.active).toBe(true);
+    const hinted = { token: own.token, client_id: open.id, token_type_hint: 'pigeon' };
+    expect((await endpoints.post(bench.home, '/oauth2/revoke', hinted)).status).toBe(200);
+    expect((await introspect(inspector, own.token)).body).toEqual({ active: false });
   });
 });
 

@@ -1,6 +1,7 @@
 import type { Client } from '@mono-auth/clients';
 import type { DecisionId } from '@mono-auth/core/ids';
 import type { Call, Principal } from '@mono-auth/core/principal';
+import type { Confirmation } from '@mono-auth/core/token-claims';
 import type { TenantTx } from '@mono-auth/database';
 import type { MintContext } from '@mono-auth/minting';
 import type { Tenant } from '@mono-auth/tenants';
@@ -12,7 +13,7 @@ import type { Form } from './form.ts';
 export interface FormRequest {
   readonly tenant: Tenant;
   readonly form: Form;
-  /** The header of this name: no client of ours authenticates by it. */
+  /** The header of this name, by which a client may authenticate. */
   readonly authorization: string | undefined;
   readonly origin: Origin;
 }
@@ -43,6 +44,8 @@ export interface GrantSession extends FormRequest {
   readonly attempt: Attempt;
   /** What the tenant's security policy says now. */
   readonly ceilings: Ceilings;
-  /** Thumbprint of the key that the client has proven with this request (RFC 9449); tokens are bound to it. */
+  /** Thumbprint of the key that the client has proven; tokens are bound to it. */
   readonly dpopJkt: string | undefined;
+  /** What tokens are bound to (`cnf`): that key, or the certificate that the client authenticates with. */
+  readonly confirmation: Confirmation | undefined;
 }

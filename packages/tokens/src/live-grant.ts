@@ -1,7 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { SessionId, UserId } from '@mono-auth/core/ids';
 import type { TenantRole } from '@mono-auth/core/principal';
-import type { Grant } from '@mono-auth/grants';
+import { type Grant, handlesOf } from '@mono-auth/grants';
 import { memberRole } from '@mono-auth/tenants';
 import type { GrantSession } from './grant-session.ts';
 import type { SessionState } from './people.ts';
@@ -31,17 +31,9 @@ export async function requireLiveSession(
  */
 export async function requireLiveGrant({ deps, tx, tenant, context }: GrantSession, grant: Grant): Promise<void> {
   if (grant.endedAtMs !== undefined || grant.expiresAtMs <= deps.runtime.nowMs()) throw ended();
-  const { id, userId, clientId, sessionId, epoch, feedSeq } = grant;
+  const { userId, epoch } = grant;
   const feed = await deps.feed.stateIn(tx);
-  const isRevoked = feed.isRevoked({
-    jti: id,
-    sub: `user:${userId}`,
-    client_id: clientId,
-    sid: sessionId,
-    grants: [id],
-    ep: epoch,
-    fs: feedSeq,
-  }).revoked;
+  const isRevoked = feed.isRevoked(handlesOf(grant)).revoked;
   if (isRevoked || epoch !== context.tenant.epoch || !(await deps.people.isActive(tenant.id, userId))) throw ended();
 }
 

@@ -1,46 +1,104 @@
-import { expect, test } from 'vitest';
+import { newId } from '@mono-auth/core/ids';
+import { FakeRuntime } from '@mono-auth/testing';
+import { describe, expect, test } from 'vitest';
+import type { MetadataDeps } from './deps.ts';
+import { openIssuer } from './endpoint-bench.ts';
 import { authorizationServerMetadata, openidConfiguration } from './metadata.ts';
+import { type EndpointName, endpointPaths } from './served-endpoints.ts';
 
 const baseUrl = 'https://id.test';
 const issuer = `${baseUrl}/t/acme`;
+const acme = { id: newId(new FakeRuntime(), 'ten'), slug: 'acme' };
+const deps: MetadataDeps = { ...openIssuer, baseUrl };
+const everything = Object.keys(endpointPaths) as EndpointName[];
+const confidential = ['private_key_jwt', 'client_secret_basic', 'client_secret_post'];
+const assertionAlgorithms = ['ES256', 'RS256', 'EdDSA'];
 
-test('the authorization server names its endpoints, one method of authentication and the grants it really has', () => {
-  expect(authorizationServerMetadata({ slug: 'acme' }, baseUrl)).toMatchObject({
-    issuer,
-    jwks_uri: `${issuer}/jwks`,
-    token_endpoint: `${issuer}/oauth2/token`,
-    introspection_endpoint: `${issuer}/oauth2/introspect`,
-    revocation_endpoint: `${issuer}/oauth2/revoke`,
-    grant_types_supported: [
-      'authorization_code',
-      'refresh_token',
-      'client_credentials',
-      'urn:ietf:params:oauth:grant-type:device_code',
-      'urn:ietf:params:oauth:grant-type:token-exchange',
-    ],
-    response_types_supported: [],
-    token_endpoint_auth_methods_supported: ['private_key_jwt'],
-    introspection_endpoint_auth_methods_supported: ['private_key_jwt'],
-    revocation_endpoint_auth_methods_supported: ['private_key_jwt'],
-    code_challenge_methods_supported: ['S256'],
+describe('an issuer that serves what this package serves', () => {
+  test('says exactly that (RFC 8414 §2)', async () => {
+    const { scopes_supported: scopes, ...document } = await authorizationServerMetadata(deps, acme);
+    expect(document).toEqual({
+      issuer,
+      jwks_uri: `${issuer}/jwks`,
+      token_endpoint: `${issuer}/oauth2/token`,
+      introspection_endpoint: `${issuer}/oauth2/introspect`,
+      revocation_endpoint: `${issuer}/oauth2/revoke`,
+      userinfo_endpoint: `${issuer}/oauth2/userinfo`,
+      grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      response_types_supported: [],
+      token_endpoint_auth_methods_supported: [...confidential, 'none'],
+      token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+      introspection_endpoint_auth_methods_supported: confidential,
+      introspection_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+      revocation_endpoint_auth_methods_supported: [...confidential, 'none'],
+      revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+      code_challenge_methods_supported: ['S256'],
+      dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256'],
+      introspection_signing_alg_values_supported: ['RS256'],
+    });
+    expect(scopes).toEqual(expect.arrayContaining(['openid', 'profile', 'email', 'tokens:introspect']));
+    expect(scopes).not.toContain('offline_access');
+  });
+
+  test('adds for OpenID Connect what that requires, and changes nothing', async () => {
+    const { scopes_supported: _, ...own } = await authorizationServerMetadata(deps, acme);
+    const { scopes_supported: __, ...document } = await openidConfiguration(deps, acme);
+    expect(document).toEqual({
+      ...own,
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: ['RS256'],
+      claims_supported: ['sub', 'name', 'picture', 'updated_at', 'email', 'email_verified'],
+    });
   });
 });
 
-test('OpenID Connect discovery adds what it requires and changes nothing', () => {
-  const own = authorizationServerMetadata({ slug: 'acme' }, baseUrl);
-  const oidc = openidConfiguration({ slug: 'acme' }, baseUrl);
-  expect(oidc).toMatchObject(own);
-  expect(oidc.subject_types_supported).toEqual(['public']);
-  expect(oidc.id_token_signing_alg_values_supported).toEqual(['RS256', 'ES256']);
+describe('an issuer that serves everything', () => {
+  const full = { ...deps, served: everything };
+
+  test('names each endpoint and what only it makes true', async () => {
+    expect(await openidConfiguration(full, acme)).toMatchObject({
+      authorization_endpoint: `${issuer}/oauth2/authorize`,
+      pushed_authorization_request_endpoint: `${issuer}/oauth2/par`,
+      device_authorization_endpoint: `${issuer}/oauth2/device_authorization`,
+      end_session_endpoint: `${issuer}/oauth2/end-session`,
+      response_types_supported: ['code'],
+      response_modes_supported: ['query'],
+      authorization_response_iss_parameter_supported: true,
+      require_pushed_authorization_requests: false,
+      client_id_metadata_document_supported: true,
+      prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
+      backchannel_logout_supported: true,
+      backchannel_logout_session_supported: true,
+    });
+  });
+
+  test('follows the policy of its tenant: registration only when it is on, the others as they are', async () => {
+    expect(await authorizationServerMetadata(full, acme)).not.toHaveProperty('registration_endpoint');
+    const policy = { registration: true, metadataDocuments: false, pushedRequestsRequired: true };
+    expect(await authorizationServerMetadata({ ...full, readIssuerPolicy: async () => policy }, acme)).toMatchObject({
+      registration_endpoint: `${issuer}/oauth2/register`,
+      client_id_metadata_document_supported: false,
+      require_pushed_authorization_requests: true,
+    });
+  });
 });
 
-test('documents are the same bytes each time', () => {
-  const twice = [1, 2].map(() => JSON.stringify(openidConfiguration({ slug: 'acme' }, baseUrl)));
+test('certificates are offered where a proxy is trusted with them, and nowhere else', async () => {
+  const offered = await authorizationServerMetadata({ ...deps, clientCertificates: true }, acme);
+  expect(offered).toMatchObject({
+    tls_client_certificate_bound_access_tokens: true,
+    token_endpoint_auth_methods_supported: [...confidential, 'tls_client_auth', 'none'],
+    introspection_endpoint_auth_methods_supported: [...confidential, 'tls_client_auth'],
+  });
+});
+
+test('documents are the same bytes each time', async () => {
+  const twice = await Promise.all([1, 2].map(async () => JSON.stringify(await openidConfiguration(deps, acme))));
   expect(twice[0]).toBe(twice[1]);
 });
 
-test('permissions of the platform are offered by the platform alone', () => {
-  const offered = (slug: string) => authorizationServerMetadata({ slug }, baseUrl).scopes_supported;
-  expect(offered('acme')).not.toContain('tenants:provision');
-  expect(offered('platform')).toContain('tenants:provision');
+test('permissions of the platform are offered by the platform alone', async () => {
+  const offered = async (slug: string) => (await authorizationServerMetadata(deps, { ...acme, slug })).scopes_supported;
+  expect(await offered('acme')).not.toContain('tenants:provision');
+  expect(await offered('platform')).toContain('tenants:provision');
 });

@@ -1,3 +1,5 @@
+import type { Client } from '@mono-auth/clients';
+import { jwtSyntax } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import type { TokenId } from '@mono-auth/core/ids';
 import { readTenant } from '@mono-auth/tenants';
@@ -8,20 +10,33 @@ import type { FormRequest } from './grant-session.ts';
 import { readActiveToken } from './introspect-token.ts';
 
 /**
- * RFC 7009 §2.1: a client takes back a token of its own, and with it everything made from it. A token that is not good
- * any more is revoked already, so that is no error (§2.2).
+ * RFC 7009 §2.1: a client takes back a token of its own, and with it everything made from it; a public client as well, by its
+ * name alone (§5). A token that is not good any more is revoked already, so that is no error (§2.2). `token_type_hint` is
+ * not needed to find a token, so a wrong or unknown one does no harm.
  * @throws Refusal `unauthorized_client` when the token was issued to another client: nothing is revoked then.
  */
 export async function revokeToken(deps: TokenDeps, request: FormRequest): Promise<void> {
   const token = required(request.form, 'token');
-  const { tenant, client, principal } = await deps.database.forTenant(request.tenant.id, async (tx) => ({
-    tenant: await readTenant(tx),
-    ...(await authenticate(deps, tx, request)),
-  }));
+  const { tenant, client, principal } = await deps.remoteKeys.withKeys(() =>
+    deps.database.forTenant(request.tenant.id, async (tx) => ({
+      tenant: await readTenant(tx),
+      ...(await authenticate(deps, tx, request)),
+    })),
+  );
+  const call = callOf(deps, request, principal, client);
+  if (!jwtSyntax.test(token)) {
+    const found = await deps.refreshTokens?.read(tenant.id, token);
+    if (!found) return;
+    requireOwn(client, found.client_id);
+    await deps.refreshTokens?.end(call, found.grantId);
+    return;
+  }
   const claims = await readActiveToken(deps, tenant, token);
   if (!claims) return;
-  if (claims.client_id !== client.id) {
-    throw new Refusal('unauthorized_client', 'token: it was issued to another client');
-  }
-  await deps.revokeToken(callOf(deps, request, principal, client), claims.jti as TokenId);
+  requireOwn(client, claims.client_id);
+  await deps.revokeToken(call, claims.jti as TokenId);
+}
+
+function requireOwn({ id }: Client, clientId: string): void {
+  if (clientId !== id) throw new Refusal('unauthorized_client', 'token: it was issued to another client');
 }

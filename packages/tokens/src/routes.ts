@@ -1,25 +1,27 @@
-import { base64url, utf8 } from '@mono-auth/core/encoding';
 import { asRefusal, notFound, Refusal } from '@mono-auth/core/errors';
 import { parseSlug } from '@mono-auth/core/tenant-slug';
 import type { Tenant } from '@mono-auth/tenants';
-import { toOAuthError } from '@mono-auth/transport';
+import { toBearerError, toOAuthError } from '@mono-auth/transport';
 import { type Context, Hono } from 'hono';
+import { accepts } from 'hono/accepts';
 import { bodyLimit } from 'hono/body-limit';
 import { authorizeDevice } from './authorize-device.ts';
+import { browserAccess } from './browser-access.ts';
 import type { TokenDeps } from './deps.ts';
 import { formBytesMax, readForm } from './form.ts';
 import type { FormRequest } from './grant-session.ts';
 import { dispatchGrant } from './grants/dispatch-grant.ts';
 import { introspectToken } from './introspect-token.ts';
+import { introspectionMediaType, signIntrospection } from './introspection-jwt.ts';
 import { openidConfiguration } from './metadata.ts';
+import { publicDocument } from './public-document.ts';
 import { pushAuthorization } from './push-authorization.ts';
+import { readUserinfo, userinfoScope } from './read-userinfo.ts';
 import { revokeToken } from './revoke-token.ts';
+import { browserEndpoints, endpointPaths } from './served-endpoints.ts';
 
 /** RFC 6749 §5.1: what holds a credential is stored nowhere. */
 const noStore = { 'cache-control': 'no-store', pragma: 'no-cache' };
-/** How long verifiers may hold keys and metadata, seconds: a rotation overlaps far longer, a new key is seen soon. */
-const publicMaxAgeSeconds = 300;
-
 /** The OAuth endpoints of a tenant, to be mounted at `/t/:slug`. */
 export function tokenRoutes(deps: TokenDeps): Hono {
   const app = new Hono();
@@ -29,6 +31,8 @@ export function tokenRoutes(deps: TokenDeps): Hono {
     // RFC 6749 §5.2: who tried the Authorization header is told which scheme failed.
     return toOAuthError(refusal, c.req.header('authorization') === undefined ? {} : { challenge: 'Basic' });
   });
+  for (const name of browserEndpoints) app.use(endpointPaths[name], browserAccess);
+  for (const path of ['/jwks', '/.well-known/*']) app.use(path, browserAccess);
   app.use(
     '/oauth2/*',
     bodyLimit({
@@ -38,27 +42,65 @@ export function tokenRoutes(deps: TokenDeps): Hono {
       },
     }),
   );
-  app.post('/oauth2/token', async (c) => c.json(await dispatchGrant(deps, await readRequest(deps, c)), 200, noStore));
-  app.post('/oauth2/par', async (c) => c.json(await pushAuthorization(deps, await readRequest(deps, c)), 201, noStore));
-  app.post('/oauth2/device_authorization', async (c) =>
-    c.json(await authorizeDevice(deps, await readRequest(deps, c)), 200, noStore),
-  );
-  app.post('/oauth2/introspect', async (c) =>
-    c.json(await introspectToken(deps, await readRequest(deps, c)), 200, noStore),
-  );
-  app.post('/oauth2/revoke', async (c) => {
+  app.post(endpointPaths.token, async (c) => {
+    const request = await readRequest(deps, c);
+    const answer = await dispatchGrant(deps, request);
+    return c.json(answer, 200, { ...noStore, ...(await nextNonce(deps, request)) });
+  });
+  app.post(endpointPaths.pushed_authorization_request, async (c) => {
+    const request = await readRequest(deps, c);
+    const answer = await pushAuthorization(deps, request);
+    return c.json(answer, 201, { ...noStore, ...(await nextNonce(deps, request)) });
+  });
+  app.post(endpointPaths.device_authorization, async (c) => {
+    const request = await readRequest(deps, c);
+    const answer = await authorizeDevice(deps, request);
+    return c.json(answer, 200, { ...noStore, ...(await nextNonce(deps, request)) });
+  });
+  app.post(endpointPaths.introspection, (c) => answerIntrospection(deps, c));
+  app.post(endpointPaths.revocation, async (c) => {
     await revokeToken(deps, await readRequest(deps, c));
     return c.body(null, 200, noStore);
   });
+  app.on(['GET', 'POST'], endpointPaths.userinfo, (c) => answerUserinfo(deps, c));
   app.get('/jwks', async (c) => {
     const tenant = await tenantOf(deps, c);
     return publicDocument(c, 'application/jwk-set+json', await deps.keys.jwks(tenant.id));
   });
   app.get('/.well-known/openid-configuration', async (c) => {
     const tenant = await tenantOf(deps, c);
-    return publicDocument(c, 'application/json', openidConfiguration(tenant, deps.baseUrl));
+    return publicDocument(c, 'application/json', await openidConfiguration(deps, tenant));
   });
   return app;
+}
+
+/** RFC 9449 §8.2: who proves a key hears of the next nonce in time. */
+async function nextNonce({ dpopNonces }: TokenDeps, { tenant, origin }: FormRequest): Promise<Record<string, string>> {
+  if (origin.possession?.dpop === undefined) return {};
+  return { 'dpop-nonce': await dpopNonces.current(tenant.id) };
+}
+
+async function answerIntrospection(deps: TokenDeps, c: Context): Promise<Response> {
+  const request = await readRequest(deps, c);
+  const { client, introspection } = await introspectToken(deps, request);
+  const supports = ['application/json', introspectionMediaType];
+  const wanted = accepts(c, { header: 'Accept', supports, default: 'application/json' });
+  if (wanted !== introspectionMediaType) return c.json(introspection, 200, noStore);
+  const jwt = await signIntrospection(deps, request.tenant, client.id, introspection);
+  return c.body(jwt, 200, { ...noStore, 'content-type': introspectionMediaType });
+}
+
+async function answerUserinfo(deps: TokenDeps, c: Context): Promise<Response> {
+  const authorization = c.req.header('authorization');
+  try {
+    const tenant = await tenantOf(deps, c);
+    if (tenant.status !== 'active') throw notFound('tenant');
+    const { possession } = deps.originOf(c.req.raw);
+    return c.json(await readUserinfo(deps, tenant, authorization, possession), 200, noStore);
+  } catch (error) {
+    deps.onRefusal(asRefusal(error));
+    return toBearerError(error, { tokenPresent: authorization !== undefined, scope: userinfoScope });
+  }
 }
 
 async function readRequest(deps: TokenDeps, c: Context): Promise<FormRequest> {
@@ -72,14 +114,4 @@ async function tenantOf(deps: TokenDeps, c: Context): Promise<Tenant> {
   // One that is still being set up, or does not exist, is answered alike.
   if (!tenant || tenant.status === 'provisioning') throw notFound('tenant');
   return tenant;
-}
-
-/** A document that anybody may hold for a while (RFC 9111 §5.2.2, RFC 9110 §8.8.3). */
-async function publicDocument(c: Context, contentType: string, document: unknown): Promise<Response> {
-  const text = JSON.stringify(document);
-  const etag = `"${base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', utf8(text))))}"`;
-  const headers = { etag, 'cache-control': `public, max-age=${publicMaxAgeSeconds}` };
-  const known = c.req.header('if-none-match')?.split(/\s*,\s*/) ?? [];
-  if (known.some((tag) => tag === '*' || tag.replace(/^W\//, '') === etag)) return c.body(null, 304, headers);
-  return c.body(text, 200, { ...headers, 'content-type': contentType });
 }

@@ -1,3 +1,5 @@
+import { createNonceWindow, createPostgresEphemeral, type NonceWindow } from '@mono-auth/cache';
+import { clientAuthentication } from '@mono-auth/clients';
 import { newId, type SessionId, type TenantId, type UserId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import { accessTokenType } from '@mono-auth/core/token-claims';
@@ -34,6 +36,9 @@ export interface TenantBench {
   readonly minter: Minter;
   readonly policies: PolicySource;
   readonly tenants: TenantDirectory;
+  readonly dpopNonces: NonceWindow;
+  readonly remoteKeys: clientAuthentication.RemoteKeys;
+  readonly noteSecretUse: clientAuthentication.NoteSecretUse;
   readonly home: Tenant;
   readonly other: Tenant;
   /** A token as a person's session gets it; by default one for exchange. */
@@ -78,6 +83,12 @@ export async function openTenantBench({
     feed,
     minter,
     policies: createPolicySource({ database }),
+    dpopNonces: createNonceWindow(
+      { ephemeral: createPostgresEphemeral({ database, runtime }), runtime, secret: kek },
+      { kind: 'dpop_proof', windowMs: 120_000 },
+    ),
+    noteSecretUse: clientAuthentication.secretUseNoter(database),
+    remoteKeys: new clientAuthentication.RemoteKeys(runtime, { allowLoopback: true }),
     tenants,
     home,
     other,

@@ -1,6 +1,6 @@
 import { Refusal } from '@mono-auth/core/errors';
 import { issuerOf } from '@mono-auth/core/tenant-slug';
-import { accessTokenType } from '@mono-auth/core/token-claims';
+import { accessTokenType, type Confirmation } from '@mono-auth/core/token-claims';
 import type { TenantTx } from '@mono-auth/database';
 import { verifyJwt } from '@mono-auth/keys';
 import type { Tenant } from '@mono-auth/tenants';
@@ -8,16 +8,23 @@ import { decodeProtectedHeader } from 'jose';
 import { isAccessToken, type VerifiedClaims } from './access-token.ts';
 import type { VerifierDeps } from './deps.ts';
 
+export interface Presentation {
+  /** Inside a transaction hand it in: they do not nest. */
+  readonly tx?: TenantTx;
+  /** What whoever shows the token has proven; `unknown` where the token is only spoken of, or the caller compares itself. */
+  readonly holder: Confirmation | 'unknown';
+}
+
 /**
  * Says whether a token of this tenant is good now: syntax, signature, `typ`, `iss`, `exp`, shape, epoch and everything
- * that the feed has taken away. The audience is the caller's to compare. Inside a transaction hand it in: they do not nest.
+ * that the feed has taken away. The audience is the caller's to compare.
  * @throws Refusal `not_authenticated`.
  */
 export async function verifyAccessToken(
   deps: VerifierDeps,
   tenant: Pick<Tenant, 'id' | 'slug'>,
   token: string,
-  tx?: TenantTx,
+  { tx, holder }: Presentation,
 ): Promise<VerifiedClaims> {
   const keys = await deps.keys.publicKeys(tx ?? tenant.id, 'token', kidOf(token));
   const claims = await verifyJwt<unknown>(token, keys, {
@@ -28,8 +35,10 @@ export async function verifyAccessToken(
   if (!isAccessToken(claims) || claims.tenant_id !== tenant.id) {
     throw new Refusal('not_authenticated', 'token refused: it is not an access token of this tenant');
   }
-  // RFC 9449 §7.2: a bound token without the proof of its key is stolen until shown otherwise.
-  if (claims.cnf) throw new Refusal('not_authenticated', 'token refused: it is bound to a key that was not proven');
+  // RFC 9449 §7.2, RFC 8705 §3: a bound token without the proof of its key is stolen until shown otherwise.
+  if (claims.cnf && holder !== 'unknown' && !isProven(claims.cnf, holder)) {
+    throw new Refusal('not_authenticated', 'token refused: it is bound to a key that was not proven');
+  }
   const state = await (tx ? deps.feed.stateIn(tx) : deps.feed.state(tenant.id));
   if (state.isRevoked({ ...claims, kid: kidOf(token) }).revoked) {
     throw new Refusal('not_authenticated', 'token refused: it has been revoked');
@@ -44,4 +53,9 @@ function kidOf(token: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Everything that the token is bound to has been proven. */
+function isProven(bound: Confirmation, proven: Confirmation): boolean {
+  return (['jkt', 'x5t#S256'] as const).every((kind) => bound[kind] === undefined || bound[kind] === proven[kind]);
 }

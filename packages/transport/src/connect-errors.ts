@@ -3,6 +3,7 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type ContextValues, createContextKey, type Interceptor } from '@connectrpc/connect';
 import { asRefusal, type Reason, Refusal } from '@mono-auth/core/errors';
 import { ErrorInfoSchema, RetryInfoSchema } from '@mono-auth/proto/google/rpc/error_details';
+import { asksForProof, dpopChallenge } from './challenge.ts';
 
 /** `error_info.domain` of every refusal. */
 const domain = 'monoauth';
@@ -35,6 +36,9 @@ const frameworkReasons: Partial<Record<Code, Reason>> = {
 export function toConnectError(refusal: Refusal, extra: ConnectError['details'] = []): ConnectError {
   const { row } = refusal;
   const error = new ConnectError(refusal.detail, codes[row.connect] as Code, undefined, undefined, refusal);
+  // RFC 9449 §7.1 and §9, over any wire: what kind of token is asked for, and with which nonce.
+  if (asksForProof(refusal)) error.metadata.set('www-authenticate', dpopChallenge(refusal));
+  if (refusal.dpopNonce !== undefined) error.metadata.set('dpop-nonce', refusal.dpopNonce);
   error.details.push({
     desc: ErrorInfoSchema,
     value: create(ErrorInfoSchema, { reason: refusal.reason, domain, metadata: { retryable: String(row.retry) } }),
@@ -102,5 +106,7 @@ const failureKey = createContextKey<ConnectError | undefined>(undefined, { descr
 export function failureOf(values: ContextValues): Refusal | undefined {
   const error = values.get(failureKey);
   if (!error) return undefined;
-  return new Refusal((reasonOf(error) as Reason | undefined) ?? 'internal', error.rawMessage);
+  const dpopNonce = error.metadata.get('dpop-nonce');
+  const reason = (reasonOf(error) as Reason | undefined) ?? 'internal';
+  return new Refusal(reason, error.rawMessage, dpopNonce === null ? {} : { dpopNonce });
 }

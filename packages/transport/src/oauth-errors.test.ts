@@ -1,6 +1,6 @@
 import { Refusal } from '@mono-auth/core/errors';
 import { expect, test } from 'vitest';
-import { toBearerError, toOAuthError } from './index.ts';
+import { toBearerError, toConnectError, toOAuthError } from './index.ts';
 
 test('an OAuth error has the code of the table, is never cached and carries the stable reason (RFC 6749 §5.2)', async () => {
   const response = toOAuthError(new Refusal('invite_used', 'the invite was used'));
@@ -48,6 +48,21 @@ test('an unknown error is a server error and says nothing of itself', async () =
     500,
     { error: 'server_error', error_description: 'internal error', reason: 'internal' },
   ]);
+});
+
+test('a proof that is asked for is asked for with its scheme and its nonce, at an endpoint and at a resource (RFC 9449)', () => {
+  const dpopNonce = 'n-1';
+  for (const reason of ['use_dpop_nonce', 'invalid_dpop_proof', 'not_authenticated'] as const) {
+    const refusal = new Refusal(reason, 'why', { dpopNonce });
+    const atEndpoint = toOAuthError(refusal);
+    expect([atEndpoint.status, atEndpoint.headers.get('dpop-nonce')]).toEqual([refusal.row.http, 'n-1']);
+    const atResource = toBearerError(refusal, { tokenPresent: true });
+    expect([atResource.status, atResource.headers.get('dpop-nonce')]).toEqual([401, 'n-1']);
+    const challenge = `DPoP error="${refusal.row.oauth}", error_description="why", algs="ES256 EdDSA RS256"`;
+    expect(atResource.headers.get('www-authenticate')).toBe(challenge);
+    const { metadata } = toConnectError(refusal);
+    expect([metadata.get('www-authenticate'), metadata.get('dpop-nonce')]).toEqual([challenge, 'n-1']);
+  }
 });
 
 test('a resource asks for a token without naming an error when none came, and names the missing scope (RFC 6750 §3)', () => {

@@ -1,4 +1,5 @@
 import { asRefusal, type Refusal } from '@mono-auth/core/errors';
+import { asksForProof, describe, dpopChallenge } from './challenge.ts';
 
 /** `Retry-After` when the refusal does not say, seconds. */
 const retryAfterSecondsDefault = 1;
@@ -12,6 +13,7 @@ export function toOAuthError(error: unknown, options: { challenge?: 'Basic' | 'B
   const { row } = refusal;
   const headers = new Headers({ 'content-type': 'application/json', 'cache-control': 'no-store', pragma: 'no-cache' });
   if (row.http === 401 && options.challenge) headers.set('www-authenticate', challengeOf(refusal, options.challenge));
+  if (refusal.dpopNonce !== undefined) headers.set('dpop-nonce', refusal.dpopNonce);
   if (row.retry)
     headers.set('retry-after', String(Math.ceil((refusal.retryAfterMs ?? 0) / 1000) || retryAfterSecondsDefault));
   const body = { error: row.oauth, error_description: describe(refusal.detail), reason: refusal.reason };
@@ -20,12 +22,15 @@ export function toOAuthError(error: unknown, options: { challenge?: 'Basic' | 'B
 
 /**
  * Encodes a refusal for a protected HTTP resource (RFC 6750 §3): 401 without an error code when no token came, else
- * the code and the reason.
+ * the code and the reason. What a proof would help is challenged with its scheme, and a 401 here (RFC 9449 §7.1, §9).
  */
 export function toBearerError(error: unknown, options: { tokenPresent: boolean; scope?: string }): Response {
   const refusal = asRefusal(error);
   const headers = new Headers({ 'content-type': 'application/json', 'cache-control': 'no-store' });
-  if (refusal.row.http === 401 || refusal.row.http === 403) {
+  const status = asksForProof(refusal) ? 401 : refusal.row.http;
+  if (refusal.dpopNonce !== undefined) headers.set('dpop-nonce', refusal.dpopNonce);
+  if (asksForProof(refusal)) headers.set('www-authenticate', dpopChallenge(refusal));
+  else if (status === 401 || status === 403) {
     const parts = options.tokenPresent
       ? [`error="${refusal.row.oauth}"`, `error_description="${describe(refusal.detail)}"`]
       : [];
@@ -34,18 +39,10 @@ export function toBearerError(error: unknown, options: { tokenPresent: boolean; 
   }
   return new Response(
     JSON.stringify({ error: refusal.row.oauth, error_description: describe(refusal.detail), reason: refusal.reason }),
-    {
-      status: refusal.row.http,
-      headers,
-    },
+    { status, headers },
   );
 }
 
 function challengeOf(refusal: Refusal, scheme: 'Basic' | 'Bearer'): string {
   return scheme === 'Basic' ? 'Basic realm="mono-auth"' : `Bearer error="${refusal.row.oauth}"`;
-}
-
-/** RFC 6749 §5.2 allows printable ASCII without quote and backslash in error_description. */
-function describe(detail: string): string {
-  return detail.replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
 }

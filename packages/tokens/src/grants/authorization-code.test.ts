@@ -37,7 +37,7 @@ const ask = (form: Record<string, string>, client = app) => endpoints.ask(client
 const plant = (change: Partial<AuthorizationCode> = {}, client = app, of = person) =>
   people.plantCode(client, of, change);
 const isGood = ({ body }: Answer) =>
-  verifyAccessToken(bench, bench.home, body.access_token as string).then(
+  verifyAccessToken(bench, bench.home, body.access_token as string, { holder: {} }).then(
     () => true,
     () => false,
   );

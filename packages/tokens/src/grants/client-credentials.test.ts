@@ -32,7 +32,8 @@ afterAll(() => db.close());
 
 const ask = (client: TestClient, form: FormFields = {}) =>
   endpoints.ask(client, '/oauth2/token', { grant_type: 'client_credentials', ...form });
-const claimsOf = ({ body }: Answer) => verifyAccessToken(bench, bench.home, body.access_token as string);
+const claimsOf = ({ body }: Answer) =>
+  verifyAccessToken(bench, bench.home, body.access_token as string, { holder: {} });
 const refusals = () =>
   db.admin<{ type: string; actor: string; outcome: number }>(
     `select type, actor, outcome from mono.audit_events where type = 'token.refused' order by id desc`,

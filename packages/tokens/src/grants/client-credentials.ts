@@ -9,6 +9,7 @@ import { intersectScope } from '@mono-auth/minting';
 import { actorOf } from '../actor-chain.ts';
 import { type Audience, requireEnvironment } from '../audience.ts';
 import { lifetimeOf, requireBinding, underCeiling } from '../ceilings.ts';
+import { requireConfidential } from '../confidential-client.ts';
 import { decideIssue } from '../decide-issue.ts';
 import type { GrantSession } from '../grant-session.ts';
 import { readScope } from '../scope.ts';
@@ -30,6 +31,7 @@ export const clientCredentials: Grant = {
   grantType: 'client_credentials',
   async handle(session) {
     const { deps, tx, call, context, client, form, attempt } = session;
+    requireConfidential(client);
     const agent = form.get('agent');
     const holder = agent === undefined ? await clientHolder(session) : await agentHolder(session, agent);
     attempt.subject = holder.subject;
@@ -50,7 +52,7 @@ export const clientCredentials: Grant = {
       audience,
       scope,
       ...lifetimeOf(session, resource, machineTokenTtlSeconds),
-      ...(session.dpopJkt !== undefined && { cnf: { jkt: session.dpopJkt } }),
+      ...(session.confirmation && { cnf: session.confirmation }),
       decision,
     });
     return {

@@ -123,7 +123,7 @@ describe('a device, RFC 8628', () => {
       const winners = answers.filter(({ status }) => status === 200);
       expect(winners).toHaveLength(1);
       for (const { body } of answers.filter(({ status }) => status !== 200)) expect(body.error).toBe('invalid_grant');
-      await verifyAccessToken(bench, bench.home, winners[0]?.body.access_token as string);
+      await verifyAccessToken(bench, bench.home, winners[0]?.body.access_token as string, { holder: {} });
       const [grant] = decodeJwt(winners[0]?.body.access_token as string).grants as [GrantId];
       const rows = await db.admin('select 1 from mono.device_codes where grant_id = $1', [uuidOf(grant as Id<'gra'>)]);
       expect(rows).toHaveLength(1);

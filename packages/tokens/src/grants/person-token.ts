@@ -81,7 +81,7 @@ export function mintPersonToken(
   token: PersonToken,
   handles: PersonTokenHandles,
 ): Promise<Minted> {
-  const { deps, tx, call, context, client, dpopJkt } = session;
+  const { deps, tx, call, context, client, confirmation } = session;
   const { grantId, sessionId, notAfter, authTimeMs, nonce, allowedIn } = handles;
   const idToken = {
     // The client as it knows itself: it compares this with its own id (OpenID Connect Core §3.1.3.7).
@@ -100,7 +100,7 @@ export function mintPersonToken(
     grants: [grantId],
     ...(sessionId && { sessionId }),
     tenantRole: token.role,
-    ...(dpopJkt !== undefined && { cnf: { jkt: dpopJkt } }),
+    ...(confirmation && { cnf: confirmation }),
     decision: token.decision,
     ...(token.scopes.includes('openid') && { idToken }),
   });

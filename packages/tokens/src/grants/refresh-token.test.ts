@@ -48,7 +48,7 @@ const refresh = (refresh_token: string, more: Record<string, string> = {}, clien
   endpoints.ask(client, '/oauth2/token', { grant_type: 'refresh_token', refresh_token, ...more });
 const claimsOf = ({ body }: Answer) => decodeJwt(body.access_token as string);
 const isGood = ({ body }: Answer) =>
-  verifyAccessToken(bench, bench.home, body.access_token as string).then(
+  verifyAccessToken(bench, bench.home, body.access_token as string, { holder: {} }).then(
     () => true,
     () => false,
   );

@@ -44,7 +44,7 @@ beforeAll(async () => {
 afterAll(() => db.close());
 
 const person = (change: Parameters<TenantBench['mint']>[1] = {}) => bench.mint(bench.home, change);
-const verify = (token: unknown) => verifyAccessToken(bench, bench.home, token as string);
+const verify = (token: unknown) => verifyAccessToken(bench, bench.home, token as string, { holder: {} });
 const exchange = (client: TestClient, form: FormFields) =>
   endpoints.ask(client, '/oauth2/token', { grant_type, subject_token_type: accessToken, ...form });
 

@@ -7,6 +7,7 @@ import { scopeOf, type VerifiedClaims } from '../access-token.ts';
 import { extendChain } from '../actor-chain.ts';
 import { type Audience, requireEnvironment } from '../audience.ts';
 import { lifetimeOf, requireBinding, underCeiling } from '../ceilings.ts';
+import { requireConfidential } from '../confidential-client.ts';
 import { decideIssue } from '../decide-issue.ts';
 import { type Form, required } from '../form.ts';
 import type { GrantSession } from '../grant-session.ts';
@@ -33,6 +34,7 @@ export const tokenExchange: Grant = {
   grantType: 'urn:ietf:params:oauth:grant-type:token-exchange',
   async handle(session) {
     const { deps, tx, call, context, client, attempt } = session;
+    requireConfidential(client);
     const request = readRequest(session.form);
     const subject = await verifyPresented(session, 'subject_token', request.subjectToken);
     attempt.subject = subject.sub;
@@ -65,10 +67,10 @@ export const tokenExchange: Grant = {
       audience,
       scope,
       ...lifetimeOf(session, resource, machineTokenTtlSeconds),
+      ...(session.confirmation && { cnf: session.confirmation }),
       parents: actorToken ? [subject, actorToken] : [subject],
       ...(subject.sid !== undefined && { sessionId: subject.sid as SessionId }),
       ...(subject.tenant_role !== undefined && { tenantRole: subject.tenant_role }),
-      ...(session.dpopJkt !== undefined && { cnf: { jkt: session.dpopJkt } }),
       decision,
     });
     // RFC 8693 §2.2.1; `scope` always, because it is always the outcome of an intersection.
@@ -111,12 +113,13 @@ function requireTokenType(name: string, type: string): void {
 
 /** RFC 8693 §2.2.2: a token that is invalid for whatever reason, or unacceptable, is `invalid_request`. */
 async function verifyPresented(
-  { deps, tx, tenant }: GrantSession,
+  { deps, tx, tenant, confirmation }: GrantSession,
   name: 'subject_token' | 'actor_token',
   token: string,
 ): Promise<VerifiedClaims> {
   try {
-    return await verifyAccessToken(deps, tenant, token, tx);
+    // RFC 9449 §7: who shows a bound token proves its key, here as anywhere.
+    return await verifyAccessToken(deps, tenant, token, { tx, holder: confirmation ?? {} });
   } catch (error) {
     if (!(error instanceof Refusal) || error.reason !== 'not_authenticated') throw error;
     throw new Refusal('invalid_request', `${name}: ${error.detail}`, { cause: error });

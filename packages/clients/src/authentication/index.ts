@@ -1,0 +1,3 @@
+export { authenticateClient } from '../authenticate-client.ts';
+export { type NoteSecretUse, secretUseNoter } from '../secrets/match-secret.ts';
+export { RemoteKeys } from './remote-keys.ts';
