@@ -6,6 +6,8 @@ import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT }
 export interface PlainKey {
   readonly publicJwk: JWK;
   readonly jkt: string;
+  /** For clients that sign by themselves. */
+  readonly privateKey: CryptoKey;
   sign(typ: string, claims: Readonly<Record<string, unknown>>): Promise<string>;
 }
 
@@ -26,6 +28,7 @@ export async function makeKey(): Promise<PlainKey> {
   const jkt = await calculateJwkThumbprint(jwk);
   return {
     jkt,
+    privateKey,
     publicJwk: { ...jwk, alg: 'ES256', kid: jkt },
     sign(typ, claims) {
       const iat = nowSeconds(systemRuntime);
