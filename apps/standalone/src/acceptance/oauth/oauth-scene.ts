@@ -32,10 +32,10 @@ export const appScopes = ['openid', 'profile', 'email', 'offline_access', ...ord
 
 const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code';
 
-export async function openOAuthScene(slug = 'acme'): Promise<OAuthScene> {
+export async function openOAuthScene(redisUrl?: string): Promise<OAuthScene> {
   const db = await openTestDatabase();
-  const installation = await openInstallation(db.database, testKek);
-  const scene = await joinTenant(db, installation, slug);
+  const installation = await openInstallation(db.database, testKek, { redisUrl });
+  const scene = await joinTenant(db, installation, 'acme');
   await scene.rpc('clients.v1.ClientService/CreateResource', {
     identifier: ordersApi,
     name: 'Orders',

@@ -34,8 +34,8 @@ export interface Lab {
   readonly foreign: RegisteredClient;
 }
 
-export async function openLab(): Promise<Lab> {
-  const scene = await openOAuthScene();
+export async function openLab(redisUrl?: string): Promise<Lab> {
+  const scene = await openOAuthScene(redisUrl);
   const other = await joinTenant(scene.db, scene.installation, 'globex');
   await other.rpc('clients.v1.ClientService/CreateResource', {
     identifier: ordersApi,

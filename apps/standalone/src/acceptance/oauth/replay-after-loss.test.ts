@@ -1,0 +1,59 @@
+import { needRedis, startTestRedis, type TestRedis } from '@mono-auth/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Ask, ask, send } from './negative/ask.ts';
+import { learnNonce, makeProofKey } from './negative/dpop-rows.ts';
+import { asserting, authenticated, type Lab, openLab, redemption, refreshing } from './negative/lab.ts';
+import { registerMachine } from './oauth-scene.ts';
+
+let redis: TestRedis | undefined;
+let lab: Lab | undefined;
+
+beforeAll(async () => {
+  redis = await startTestRedis();
+  if (redis) lab = await openLab(redis.url);
+});
+afterAll(async () => {
+  await lab?.scene.close();
+  await redis?.close();
+});
+
+/** What happens to Redis between the first presentation and the second. */
+const losses: readonly (readonly [string, (redis: TestRedis) => Promise<unknown>])[] = [
+  ['is emptied', (at) => at.command('flushall')],
+  ['is killed and comes back empty', (at) => at.kill().then(() => at.start())],
+  ['is killed and stays away', (at) => at.kill()],
+  ['has come back', (at) => at.start()],
+];
+
+/** A credential of each kind, each in a request that is right once. */
+const credentials: readonly (readonly [string, (lab: Lab) => Promise<Ask>])[] = [
+  ['a code', (at) => redemption(at, at.app)],
+  ['a refresh token', (at) => refreshing(at, at.app)],
+  ['a client assertion', (at) => asserting(at, at.keyed)],
+  ['a DPoP proof', provenRequest],
+];
+
+async function provenRequest({ scene }: Lab): Promise<Ask> {
+  const machine = await registerMachine(scene, { dpopBoundAccessTokens: true });
+  const request = authenticated(ask(scene.issuer, '/oauth2/token', { grant_type: 'client_credentials' }), machine);
+  const key = await makeProofKey();
+  const nonce = await learnNonce(request, key);
+  request.headers.set('dpop', await key.prove(request, {}, { nonce }));
+  return request;
+}
+
+test.for(losses)(
+  'what was used once is refused when Redis %s before it is shown again',
+  async ([_loss, lose], context) => {
+    const store = needRedis(context, redis);
+    const at = lab as Lab;
+    const shown = await Promise.all(credentials.map(async ([name, right]) => [name, await right(at)] as const));
+    for (const [name, request] of shown) expect((await send(request)).status, name).toBe(200);
+    await lose(store);
+    for (const [name, request] of [...shown, ...shown]) {
+      const { status, body, text } = await send(request);
+      expect([400, 401], `${name}: ${text}`).toContain(status);
+      expect(body).not.toHaveProperty('access_token');
+    }
+  },
+);

@@ -1,0 +1,193 @@
+import type { JsonObject } from '@bufbuild/protobuf';
+import { decodeProtectedHeader } from 'jose';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { enrolPlainly, redemptionOf } from '../enrol-plainly.ts';
+import { makeKey, postRpc } from '../plain-client.ts';
+import { ask, send } from './negative/ask.ts';
+import { assertionType, authenticated, type Lab, openLab, redemption } from './negative/lab.ts';
+import { ordersApi, registerApp } from './oauth-scene.ts';
+
+let lab: Lab;
+/** Every kind of JWT that is signed here or for us, by what it is. */
+const kinds = new Map<string, string>();
+
+beforeAll(async () => {
+  lab = await openLab();
+  const { scene, app, keyed } = lab;
+  const { issuer, ownerToken } = scene;
+  const { body: tokens } = await send(await redemption(lab, app));
+  const api = await send(await redemption(lab, app, { resource: ordersApi }));
+  const invite = await scene.rpc('machines.v1.MachineService/CreateInvite', {
+    hostName: 'fra-1',
+    scopes: ['orders:read'],
+  });
+  const second = await scene.rpc('machines.v1.MachineService/CreateInvite', { hostName: 'fra-2' });
+  const host = await enrolPlainly(issuer, String(second.token));
+  const snapshot = await scene.rpc('policy.v1.PolicyService/GetSnapshot', {});
+  const subscriber = await scene.rpc('feed.v1.FeedService/Register', { name: 'confused' });
+  const introspection = ask(issuer, '/oauth2/introspect', { token: String(api.body.access_token) });
+  introspection.headers.set('accept', 'application/token-introspection+jwt');
+  const gateway = await scene.owner.token({ use: 'gateway' });
+  const assertion = { iss: keyed.id, sub: keyed.id, aud: issuer };
+  for (const [kind, token] of Object.entries({
+    'access token': ownerToken,
+    'access token of an API': String(api.body.access_token),
+    'access token of the gateway': gateway,
+    'ID token': String(tokens.id_token),
+    invite: String(invite.token),
+    'join state': host.joinState,
+    'policy statement': String(snapshot.statement),
+    'feed key certificate': String(subscriber.feedKeyCertificate),
+    'introspection answer': (await send(authenticated(introspection, app))).text,
+    'client assertion': await keyed.key.sign('client-authentication+jwt', assertion),
+    'host proof': await host.client.key.sign('mono-proof+jwt', { aud: issuer, nonce: 'n' }),
+  })) {
+    kinds.set(kind, token);
+  }
+});
+afterAll(() => lab?.scene.close());
+
+/** Every place where a JWT is read, the kind that it is for, and whether it took this one. */
+const verifiers: readonly {
+  readonly name: string;
+  readonly takes: readonly string[];
+  readonly accepts: (token: string) => Promise<boolean>;
+}[] = [
+  {
+    name: 'the management API',
+    takes: ['access token'],
+    accepts: async (token) =>
+      (await postRpc(lab.scene.issuer, 'monoauth.tenants.v1.TenantService/GetTenant', {}, token)).status === 200,
+  },
+  {
+    name: 'introspection',
+    takes: ['access token of an API'],
+    accepts: async (token) => {
+      const request = ask(lab.scene.issuer, '/oauth2/introspect', { token });
+      return (await send(authenticated(request, lab.app))).body.active === true;
+    },
+  },
+  {
+    name: 'userinfo',
+    takes: ['access token of an API'],
+    accepts: async (token) => {
+      const headers = { authorization: `Bearer ${token}` };
+      return (await fetch(`${lab.scene.issuer}/oauth2/userinfo`, { headers })).status === 200;
+    },
+  },
+  {
+    name: 'client authentication',
+    takes: ['client assertion'],
+    accepts: async (token) => {
+      const form = { grant_type: 'client_credentials', client_assertion_type: assertionType, client_assertion: token };
+      return (await send(ask(lab.scene.issuer, '/oauth2/token', form))).status === 200;
+    },
+  },
+  {
+    name: 'the challenge of machines',
+    takes: ['invite', 'join state'],
+    accepts: async (credential) =>
+      (await postRpc(lab.scene.issuer, 'monoauth.machines.v1.MachineService/Challenge', { credential })).status === 200,
+  },
+  {
+    name: 'enrolment',
+    takes: ['invite'],
+    accepts: async (token) => {
+      const method = 'monoauth.machines.v1.MachineService/RedeemInvite';
+      const redeemed = await redemptionOf(lab.scene.issuer, token, await makeKey()).catch(() => undefined);
+      return redeemed !== undefined && (await postRpc(lab.scene.issuer, method, redeemed as JsonObject)).status === 200;
+    },
+  },
+  {
+    name: 'a code, a refresh token and a device code',
+    takes: [],
+    accepts: async (token) => {
+      const forms = [
+        {
+          grant_type: 'authorization_code',
+          code: token,
+          code_verifier: 'v'.repeat(43),
+          redirect_uri: 'https://app.example.test/callback',
+        },
+        { grant_type: 'refresh_token', refresh_token: token },
+        { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: token },
+      ];
+      const answers = await Promise.all(
+        forms.map((form) => send(authenticated(ask(lab.scene.issuer, '/oauth2/token', form), lab.app))),
+      );
+      return answers.some(({ status }) => status === 200);
+    },
+  },
+  {
+    name: 'subject tokens of an exchange',
+    takes: ['access token for exchange'],
+    accepts: async (token) => {
+      const form = {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: token,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+        audience: ordersApi,
+      };
+      return (await send(authenticated(ask(lab.scene.issuer, '/oauth2/token', form), exchanger))).status === 200;
+    },
+  },
+];
+
+let exchanger: Awaited<ReturnType<typeof registerApp>>;
+beforeAll(async () => {
+  exchanger = await registerApp(
+    lab.scene,
+    {
+      grantTypes: ['urn:ietf:params:oauth:grant-type:token-exchange'],
+      authMethod: 'AUTH_METHOD_CLIENT_SECRET_BASIC',
+      scopes: ['orders:read', 'tenants:read'],
+      redirectUris: [],
+    },
+    { kind: 'CLIENT_KIND_MACHINE' },
+  );
+  kinds.set('access token for exchange', await lab.scene.owner.token({ audience: lab.scene.issuer }));
+});
+
+test('each kind of JWT has a type of its own, or an audience that keeps it apart', () => {
+  const types = [...kinds].map(([kind, token]) => [kind, decodeProtectedHeader(token).typ] as const);
+  for (const [kind, typ] of types) {
+    const alike = types.filter(([other, otherTyp]) => otherTyp === typ && family(other) !== family(kind));
+    expect(alike, kind).toEqual([]);
+  }
+});
+
+const family = (kind: string) => (kind.startsWith('access token') ? 'access token' : kind);
+
+test('only its own verifier takes each of them', async () => {
+  const faults: string[] = [];
+  for (const { name, takes, accepts } of verifiers) {
+    for (const [kind, token] of kinds) {
+      const taken = await accepts(token);
+      if (taken !== takes.includes(kind)) faults.push(`${name} ${taken ? 'took' : 'refused'} the ${kind}`);
+    }
+  }
+  expect(faults).toEqual([]);
+  process.stdout.write(`confusion matrix: ${verifiers.length} verifiers by ${kinds.size} kinds\n`);
+});
+
+/** Spellings that some libraries forgive (standards, part 2): each is another text for the same token. */
+const spellings: Readonly<Record<string, (token: string) => string>> = {
+  'a space behind it': (token) => `${token} `,
+  'a line break in the signature': (token) => `${token.slice(0, -4)}\n${token.slice(-4)}`,
+  padding: (token) => `${token}==`,
+  'one padding character': (token) => `${token}=`,
+  'another last character': (token) => `${token.slice(0, -1)}${token.endsWith('B') ? 'C' : 'B'}`,
+  'a fourth part': (token) => `${token}.`,
+  'plain base64': (token) => token.replaceAll('-', '+').replaceAll('_', '/'),
+};
+
+test('no other spelling of a good token is taken', async () => {
+  const token = kinds.get('access token') ?? '';
+  const accepts = verifiers[0]?.accepts ?? (async () => true);
+  const faults: string[] = [];
+  for (const [spelling, respell] of Object.entries(spellings)) {
+    if (respell(token) !== token && (await accepts(respell(token)).catch(() => false))) faults.push(spelling);
+  }
+  expect(faults).toEqual([]);
+  expect(await accepts(token)).toBe(true);
+});
