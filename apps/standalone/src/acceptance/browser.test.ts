@@ -1,63 +1,25 @@
-import { existsSync } from 'node:fs';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openBrowser, type TestBrowser } from './browser.ts';
 import { type Installation, openInstallation, ownerEmail, ownerPassword } from './installation.ts';
-
-/** Headless, as root in a container as well, and silent: it asks nobody but the server under test. */
-const launchArgs = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-const executablePath = [process.env.MONO_CHROMIUM, Bun.which('chromium'), '/usr/bin/chromium'].find(
-  (path) => path && existsSync(path),
-);
 
 let db: TestDatabase;
 let installation: Installation;
-let browser: Browser | undefined;
+let browser: TestBrowser;
 let issuer: string;
 
 beforeAll(async () => {
   db = await openTestDatabase();
   installation = await openInstallation(db.database, testKek);
   issuer = (await installation.provision('alpha')).issuer;
-  if (executablePath) browser = await chromium.launch({ executablePath, args: launchArgs });
+  browser = await openBrowser();
 });
 afterAll(async () => {
   await browser?.close();
   await installation?.close();
   await db?.close();
 });
-
-interface Visit {
-  readonly page: Page;
-  /** What the browser itself complained of: above all, violations of the page's own policy. */
-  readonly complaints: readonly string[];
-}
-
-/** A new browser profile with JavaScript switched off: the hosted pages have to work without. */
-async function visit(context: TestContext): Promise<Visit> {
-  if (!browser) {
-    const reason = 'no Chromium: install chromium or name one by MONO_CHROMIUM';
-    if (process.env.CI === 'true') throw new Error(reason);
-    process.stdout.write(`browser tests are skipped: ${reason}\n`);
-    return context.skip(reason);
-  }
-  const profile = await browser.newContext({ javaScriptEnabled: false });
-  const page = await profile.newPage();
-  const complaints: string[] = [];
-  page.on('console', (message) => complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(error.message));
-  return { page, complaints };
-}
 
 async function submit(page: Page, password: string): Promise<void> {
   await page.getByLabel('E-mail address').fill(ownerEmail);
@@ -73,7 +35,7 @@ async function press(page: Page, name: string): Promise<void> {
 }
 
 test('a person who asks for the account page signs in, lands there and signs out again', async (context) => {
-  const { page, complaints } = await visit(context);
+  const { page, complaints } = await browser.visit(context);
   await page.goto(`${issuer}/account`);
   expect(new URL(page.url()).pathname).toBe('/t/alpha/sign-in');
   await submit(page, ownerPassword);
@@ -91,7 +53,7 @@ test('a person who asks for the account page signs in, lands there and signs out
 });
 
 test('a wrong password shows an alert, keeps the address and signs nobody in', async (context) => {
-  const { page, complaints } = await visit(context);
+  const { page, complaints } = await browser.visit(context);
   await page.goto(`${issuer}/sign-in`);
   expect(await page.getByRole('alert').count()).toBe(0);
   await submit(page, 'not the password');
@@ -109,7 +71,7 @@ test('a wrong password shows an alert, keeps the address and signs nobody in', a
 });
 
 test('the session cookie is out of the reach of scripts and of other sites', async (context) => {
-  const { page } = await visit(context);
+  const { page } = await browser.visit(context);
   await page.goto(`${issuer}/sign-in`);
   await submit(page, ownerPassword);
   const cookies = await page.context().cookies();
@@ -118,7 +80,7 @@ test('the session cookie is out of the reach of scripts and of other sites', asy
 });
 
 test('a style or script that is not the page’s own is refused by its policy, and the browser says so', async (context) => {
-  const { page, complaints } = await visit(context);
+  const { page, complaints } = await browser.visit(context);
   await page.route('**/sign-in', async (route) => {
     const answer = await route.fetch();
     const body = `${await answer.text()}<style>body{display:none}</style>`;
