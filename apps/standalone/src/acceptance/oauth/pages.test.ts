@@ -66,7 +66,7 @@ test('a person signs in, reads who asks for what, and allows it, by keyboard and
   const { page, complaints } = await browser.visit(context);
   await page.goto(await authorizeUrl());
   await signIn(page);
-  const text = await page.locator('main').innerText();
+  const text = await page.locator('main').textContent();
   expect(text).toMatch(/app-\d+/);
   expect(text).toContain('127.0.0.1');
   await pressByKeyboard(page, /allow/i);
@@ -122,7 +122,7 @@ test('a device is allowed on its page after signing in, by its code', async (con
   if (new URL(page.url()).pathname.endsWith('/sign-in')) await signIn(page);
   await page.getByRole('textbox').fill(String(body.user_code));
   await Promise.all([page.waitForEvent('load'), page.keyboard.press('Enter')]);
-  expect(await page.locator('main').innerText()).toContain(String(body.user_code));
+  expect(await page.locator('main').textContent()).toContain(String(body.user_code));
   await pressByKeyboard(page, /allow/i);
   const poll = ask(scene.issuer, '/oauth2/token', {
     grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
