@@ -6,7 +6,7 @@ import { countLivingGrants, endGrants, type GrantSelection, selectGrant } from '
 
 /** What a revocation does to grants: those of the target end, and no refresh token of theirs works again. */
 export function grantParticipant({ runtime }: { readonly runtime: Runtime }): RevocationParticipant {
-  const casualty = (count: number): Casualty[] => [{ kind: 'grant', count }];
+  const casualty = (count: number): Casualty[] => (count > 0 ? [{ kind: 'grant', count }] : []);
   return {
     kind: 'grant',
     async preview(tx, target) {

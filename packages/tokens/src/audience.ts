@@ -45,10 +45,11 @@ export async function chooseAudience(
   }
   const identifier = asked ?? usual;
   const { client, deps, tenant } = session;
-  const isOwnFace = identifier === rpcAudienceOf(deps.baseUrl, tenant.slug);
-  // Approval may have narrowed since the person allowed it.
-  if (!isOwnFace && client.audiences.length > 0 && !client.audiences.includes(identifier)) throw unreachable();
-  return requireEnvironment(session, identifier);
+  const audience = await requireEnvironment(session, identifier);
+  if (identifier === rpcAudienceOf(deps.baseUrl, tenant.slug) || client.audiences.includes(identifier)) return audience;
+  // Approval may have narrowed since the person allowed it; who lists nothing was approved for the default alone.
+  if (client.audiences.length > 0 || !audience.resource?.isDefault) throw unreachable();
+  return audience;
 }
 
 async function usualAudience({ deps, tx, tenant, client }: GrantSession): Promise<string> {

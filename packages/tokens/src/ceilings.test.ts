@@ -167,6 +167,9 @@ describe('a client', () => {
     expect(await audienceOf(none)).toBe(`${bench.home.issuer}/rpc`);
     await people.registerResource(bench.home, { identifier: 'https://default.test', isDefault: true });
     expect(await audienceOf(none)).toBe('https://default.test');
+    // What it was not approved for stays out of reach, whatever the code says.
+    expect((await asPerson({ resources: [appAudience] }, none)).body.error).toBe('invalid_target');
+    expect((await asPerson({ resources: [bench.home.issuer] }, app)).body.error).toBe('invalid_target');
     expect(await audienceOf(app)).toBe(appAudience);
   });
 });

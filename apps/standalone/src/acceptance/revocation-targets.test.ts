@@ -105,4 +105,5 @@ test('what was never there is not found, whatever its kind', async () => {
     const strange = `${id.slice(0, 4)}${'0'.repeat(26)}`;
     await expect(revoke({ [field]: strange })).rejects.toThrow(/404.*not found/);
   }
+  await expect(revoke({ grantId: `gra_${'0'.repeat(26)}` })).rejects.toThrow(/404.*not found/);
 });
