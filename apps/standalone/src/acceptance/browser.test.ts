@@ -1,38 +1,24 @@
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
-import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openBrowser, type TestBrowser } from './browser.ts';
+import { type Chromium, openChromium, press, submit } from './chromium.ts';
 import { type Installation, openInstallation, ownerEmail, ownerPassword } from './installation.ts';
 
 let db: TestDatabase;
 let installation: Installation;
-let browser: TestBrowser;
+let browser: Chromium;
 let issuer: string;
 
 beforeAll(async () => {
   db = await openTestDatabase();
   installation = await openInstallation(db.database, testKek);
   issuer = (await installation.provision('alpha')).issuer;
-  browser = await openBrowser();
+  browser = await openChromium();
 });
 afterAll(async () => {
   await browser?.close();
   await installation?.close();
   await db?.close();
 });
-
-async function submit(page: Page, password: string): Promise<void> {
-  await page.getByLabel('E-mail address').fill(ownerEmail);
-  await page.getByLabel('Password').fill(password);
-  await press(page, 'Sign in');
-}
-
-/** Presses a button and waits for the page that it leads to. */
-async function press(page: Page, name: string): Promise<void> {
-  const loaded = page.waitForEvent('load');
-  await page.getByRole('button', { name }).click();
-  await loaded;
-}
 
 test('a person who asks for the account page signs in, lands there and signs out again', async (context) => {
   const { page, complaints } = await browser.visit(context);

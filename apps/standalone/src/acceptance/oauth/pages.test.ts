@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openBrowser, type TestBrowser } from '../browser.ts';
+import { type Chromium, openChromium } from '../chromium.ts';
 import { ownerEmail, ownerPassword } from '../installation.ts';
 import { ask, send } from './negative/ask.ts';
 import { authenticated, authorizationRequest } from './negative/lab.ts';
@@ -8,7 +8,7 @@ import { joinTenant, type OAuthScene, openOAuthScene, registerApp } from './oaut
 
 let scene: OAuthScene;
 let other: OAuthScene;
-let browser: TestBrowser;
+let browser: Chromium;
 /** Where the client listens: the browser really goes there. */
 let clientSite: ReturnType<typeof Bun.serve>;
 let callback: string;
@@ -16,7 +16,7 @@ let callback: string;
 beforeAll(async () => {
   scene = await openOAuthScene();
   other = await joinTenant(scene.db, scene.installation, 'globex');
-  browser = await openBrowser();
+  browser = await openChromium();
   clientSite = Bun.serve({
     hostname: '127.0.0.1',
     port: 0,
