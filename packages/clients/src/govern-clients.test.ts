@@ -258,6 +258,23 @@ describe('audiences and resources', () => {
     await expect(make({ audiences: ['https://later.example'] })).rejects.toEqual(reason('invalid_target'));
   });
 
+  test('a new default takes the place of the one before, in its environment', async () => {
+    const make = (identifier: string) =>
+      inTenant((tx) =>
+        createResource(tx, bench.callIn(one), {
+          ...{ identifier, name: 'api', environment: 'development', product: '', scopes: [], accessTokenTtlSeconds: 0 },
+          ...{ dpopRequired: false, isDefault: true, idempotencyKey: undefined, baseUrl: bench.baseUrl },
+        }),
+      );
+    await Promise.all(['https://d1.example', 'https://d2.example', 'https://d3.example'].map(make));
+    const rows = await db.admin(
+      `select identifier from mono.resources where is_default and environment = 'development'`,
+    );
+    expect(rows).toHaveLength(1);
+    const all = await db.admin(`select identifier from mono.resources where environment = 'development'`);
+    expect(all).toHaveLength(3);
+  });
+
   test('a service is its resource once it is approved, and not while it is suspended or after it was retired', async () => {
     const resource = 'https://ledger.example';
     const living = () => inTenant((tx) => selectLivingResource(tx, resource));

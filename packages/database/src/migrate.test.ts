@@ -142,3 +142,45 @@ test('databases of one cluster can be prepared at the same moment, although they
     await Promise.all(clients.map((client) => client.end()));
   }
 });
+
+test('services of an earlier release are resources of production afterwards, and the wall around clients still holds the owner off', async () => {
+  const files = readMigrations();
+  const before = files.filter((file) => file.name < '0250');
+  await migrate({ adminUrl, secrets, migrations: before });
+  const [living, retired, tenant] = [systemRuntime.uuid(), systemRuntime.uuid(), systemRuntime.uuid()];
+  const client = (id: string, status: string, resource: string) =>
+    `('${tenant}', '${id}', 'service', '${resource}', '${status}', '{}', '{}', '${resource}', '{"keys":[]}', '2026-01-01')`;
+  await run(
+    adminUrl,
+    `insert into mono.clients (tenant_id, id, kind, name, status, scopes, audiences, resource, jwks, created_at)
+     values ${client(living, 'approved', 'https://a.example')}, ${client(retired, 'retired', 'https://b.example')}`,
+  );
+  await migrate({ adminUrl, secrets, migrations: files });
+  expect(
+    await run(
+      adminUrl,
+      'select identifier, environment, client_id, retired, is_default from mono.resources order by identifier',
+    ),
+  ).toEqual([
+    {
+      identifier: 'https://a.example',
+      environment: 'production',
+      client_id: living,
+      retired: false,
+      is_default: false,
+    },
+    {
+      identifier: 'https://b.example',
+      environment: 'production',
+      client_id: retired,
+      retired: true,
+      is_default: false,
+    },
+  ]);
+  expect(
+    await run(
+      adminUrl,
+      `select relrowsecurity and relforcerowsecurity as forced from pg_class where oid = 'mono.clients'::regclass`,
+    ),
+  ).toEqual([{ forced: true }]);
+});

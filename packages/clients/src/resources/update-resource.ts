@@ -4,7 +4,7 @@ import type { Call } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
 import { readName, readScopes } from '../client-fields.ts';
 import { canonicalJson } from '../manifest-hash.ts';
-import { lockResource, updateResourceRow } from '../store/resources.ts';
+import { lockDefault, lockResource, selectResource, updateResourceRow } from '../store/resources.ts';
 import { takeDefault } from './default-resource.ts';
 import type { Resource } from './resource.ts';
 
@@ -21,6 +21,9 @@ export interface UpdateResourceInput
 export async function updateResource(tx: TenantTx, call: Call, input: UpdateResourceInput): Promise<Resource> {
   const name = readName(input.name, 'name');
   const scopes = readScopes(input.scopes, 'scopes');
+  // The place of the default before any row, as whoever creates one does: two who wait for each other would both fail.
+  const known = input.isDefault ? await selectResource(tx, input.identifier) : undefined;
+  if (known) await lockDefault(tx, known.environment);
   const resource = await lockResource(tx, input.identifier);
   if (!resource) throw notFound('resource');
   if (resource.retired) throw new Refusal('stale_version', 'the resource is retired');
