@@ -48,6 +48,7 @@ export async function checkAuthorization(
   target: AnswerTarget,
 ): Promise<CheckedAuthorization> {
   const { client } = target;
+  if (params.repeated !== undefined) throw new Refusal('invalid_request', `${params.repeated}: is there twice`);
   const state = stateOf(params);
   const request = parseAuthorization(params, client);
   const rpc = `${tenant.issuer}/rpc`;

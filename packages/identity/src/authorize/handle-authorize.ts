@@ -28,7 +28,7 @@ export async function handleAuthorize(
   const { query, pushed } = await readPushedRequest(context, tenant, withoutResume(sent), resumed);
   const params = readParams(query);
   const target = await findAnswerTarget(pool, params);
-  const state = params.single.get('state');
+  const state = params.repeated === 'state' ? undefined : params.single.get('state');
   try {
     if (!pushed && (await context.grants?.requiresPushedRequests(tenant.id))) {
       throw new Refusal('invalid_request', 'this tenant takes pushed authorization requests only');

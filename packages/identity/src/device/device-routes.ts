@@ -23,8 +23,9 @@ const codeAttemptsWindowMs = 10 * 60_000;
 export async function showDevice(context: IdentityContext, c: Page): Promise<Response> {
   const session = await readSession(context, c.get('tenant'), c.req.raw.headers);
   if (!session) return signInFirst(c);
-  const code = normalUserCode(c.req.query('user_code'));
-  return codeForm(context, c, session, 200, code ? shownUserCode(code) : '');
+  const typed = c.req.query('user_code');
+  // RFC 8628 §3.3.1: who followed the whole link sees the code and what it stands for, and has only to decide.
+  return typed === undefined ? codeForm(context, c, session, 200, '') : lookUp(context, c, session, typed);
 }
 
 /** First the code, then, on the page that shows what it stands for, the decision. */
@@ -38,6 +39,13 @@ export async function submitDevice(context: IdentityContext, c: Page): Promise<R
   if (form.decision === 'allow' || form.decision === 'deny') {
     return decide(context, c, grants, { session, code: code ?? '', granted: form.decision === 'allow' });
   }
+  return lookUp(context, c, session, form.user_code);
+}
+
+/** The page of the device that waits with this code, or, after a wrong one, another try. */
+async function lookUp(context: IdentityContext, c: Page, session: Session, typed: unknown): Promise<Response> {
+  const code = normalUserCode(typed);
+  const grants = context.grants as GrantDoors;
   const tried = await context.ephemeral.count(c.get('tenant').id, 'device_code', session.userId, codeAttemptsWindowMs);
   if (tried > codeAttemptsMax) {
     c.header('retry-after', String(codeAttemptsWindowMs / 1000));

@@ -29,7 +29,7 @@ async function clientOf({ id }: RegisteredClient): Promise<JsonObject> {
 
 /** What a client can get right now, at each endpoint that gives something. */
 async function gains(app: RegisteredClient, refreshToken: string, accessToken: string): Promise<string[]> {
-  const request = await authorizationRequest(app, 'v'.repeat(43));
+  const request = authorizationRequest(app, 'v'.repeat(43));
   const authorized = await scene.owner.fetch(`/oauth2/authorize?${request}`);
   const refresh = ask(scene.issuer, '/oauth2/token', { grant_type: 'refresh_token', refresh_token: refreshToken });
   const introspect = ask(scene.issuer, '/oauth2/introspect', { token: accessToken });
@@ -101,7 +101,7 @@ test.each(widenings)('%s that is added counts once it is approved, and not befor
   }
   const app = await registerApp(scene, withSecret);
   const asked = async () => {
-    const request = await authorizationRequest(app, 'v'.repeat(43));
+    const request = authorizationRequest(app, 'v'.repeat(43));
     needs(request);
     const answer = await scene.owner.fetch(`/oauth2/authorize?${request}`);
     return answer.status < 400 && !answer.headers.get('location')?.includes('error=');
@@ -128,7 +128,7 @@ test('what is taken out of the manifest is gone at once, without an approval', a
   const { manifest, version } = await clientOf(app);
   const narrower = { ...(manifest as JsonObject), redirectUris: [redirectUri], scopes: ['openid', 'orders:read'] };
   await clients('UpdateClient', { id: app.id, version: version as string, manifest: narrower });
-  const request = await authorizationRequest(app, 'v'.repeat(43));
+  const request = authorizationRequest(app, 'v'.repeat(43));
   request.set('redirect_uri', `${redirectUri}/old`);
   expect((await scene.owner.fetch(`/oauth2/authorize?${request}`)).status).toBe(400);
   request.set('redirect_uri', redirectUri);
@@ -241,7 +241,7 @@ describe('two products in two environments, one sign-in', () => {
       [stage, ordersApi],
       [prod, stagingApi],
     ] as const) {
-      const request = await authorizationRequest(client, 'v'.repeat(43));
+      const request = authorizationRequest(client, 'v'.repeat(43));
       request.set('resource', resource);
       request.set('scope', 'openid orders:read');
       const answer = await scene.owner.fetch(`/oauth2/authorize?${request}`);

@@ -1,6 +1,5 @@
-import type { Page } from 'playwright-core';
+import { type Chromium, openChromium, type Page } from '@mono-auth/testing/chromium';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Chromium, openChromium } from '../chromium.ts';
 import { ownerEmail, ownerPassword } from '../installation.ts';
 import { ask, send } from './negative/ask.ts';
 import { authenticated, authorizationRequest } from './negative/lab.ts';
@@ -36,7 +35,7 @@ afterAll(async () => {
 
 async function authorizeUrl(at: OAuthScene = scene): Promise<string> {
   const app = await registerApp(at, { redirectUris: [callback], audiences: [] });
-  const request = await authorizationRequest(app, 'v'.repeat(43));
+  const request = authorizationRequest(app, 'v'.repeat(43));
   request.set('redirect_uri', callback);
   request.set('scope', 'openid profile');
   request.delete('resource');
@@ -84,7 +83,7 @@ test('a denial reaches the client in the standard form', async (context) => {
   const { page } = await browser.visit(context);
   await page.goto(await authorizeUrl());
   await signIn(page);
-  await pressByKeyboard(page, /deny/i);
+  await pressByKeyboard(page, /refuse/i);
   expect(Object.fromEntries(new URL(page.url()).searchParams)).toMatchObject({ error: 'access_denied', state: 'kept' });
 });
 

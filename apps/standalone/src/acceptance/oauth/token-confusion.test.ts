@@ -145,7 +145,10 @@ beforeAll(async () => {
     },
     { kind: 'CLIENT_KIND_MACHINE' },
   );
-  kinds.set('access token for exchange', await lab.scene.owner.token({ audience: lab.scene.issuer }));
+  kinds.set(
+    'access token for exchange',
+    await lab.scene.owner.token({ audience: lab.scene.issuer, scope: 'tenants:read' }),
+  );
 });
 
 test('each kind of JWT has a type of its own, or an audience that keeps it apart', () => {

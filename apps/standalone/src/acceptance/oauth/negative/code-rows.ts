@@ -22,7 +22,7 @@ export const codeRows = (lab: Lab) => [
     'invalid_grant',
   ),
   row('6749 §3.2', 'two codes', ({ form }) => form.append('code', form.get('code') ?? ''), 400, 'invalid_request'),
-  row('6749 §4.1.3', 'no redirect_uri', ({ form }) => form.delete('redirect_uri'), 400, 'invalid_grant'),
+  row('6749 §4.1.3', 'no redirect_uri', ({ form }) => form.delete('redirect_uri'), 400, 'invalid_request'),
   row(
     '6749 §4.1.3',
     'another redirect_uri',
@@ -51,7 +51,7 @@ export const codeRows = (lab: Lab) => [
     400,
     'invalid_request',
   ),
-  row('7636 §4.6', 'no verifier', ({ form }) => form.delete('code_verifier'), 400, 'invalid_grant'),
+  row('7636 §4.6', 'no verifier', ({ form }) => form.delete('code_verifier'), 400, 'invalid_request'),
   row('7636 §4.6', 'another verifier', ({ form }) => form.set('code_verifier', 'v'.repeat(43)), 400, 'invalid_grant'),
   row(
     '7636 §4.1',

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { JsonObject } from '@bufbuild/protobuf';
+import { base64url, utf8 } from '@mono-auth/core/encoding';
 import { systemRuntime } from '@mono-auth/core/runtime';
-import * as oauth from 'oauth4webapi';
 import { authorizeAs } from '../browser-person.ts';
 import {
   appScopes,
@@ -56,7 +57,7 @@ export async function openLab(redisUrl?: string): Promise<Lab> {
 }
 
 /** A right authorization request of a client. */
-export async function authorizationRequest(client: RegisteredClient, verifier: string): Promise<URLSearchParams> {
+export function authorizationRequest(client: RegisteredClient, verifier: string): URLSearchParams {
   return new URLSearchParams({
     response_type: 'code',
     client_id: client.id,
@@ -64,7 +65,7 @@ export async function authorizationRequest(client: RegisteredClient, verifier: s
     scope: appScopes.join(' '),
     resource: ordersApi,
     state: 'kept',
-    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge: challengeOf(verifier),
     code_challenge_method: 'S256',
   });
 }
@@ -75,8 +76,8 @@ export async function redemption(
   client: RegisteredClient,
   parameters: Record<string, string> = {},
 ): Promise<Ask> {
-  const verifier = oauth.generateRandomCodeVerifier();
-  const request = await authorizationRequest(client, verifier);
+  const verifier = base64url(systemRuntime.randomBytes(32));
+  const request = authorizationRequest(client, verifier);
   for (const [name, value] of Object.entries(parameters)) request.set(name, value);
   const callback = await authorizeAs(scene.owner, new URL(`${scene.issuer}/oauth2/authorize?${request}`));
   const code = callback.searchParams.get('code');
@@ -125,3 +126,8 @@ export async function machineToken({ scene, machine }: Pick<Lab, 'scene' | 'mach
 }
 
 export const nowSeconds = () => Math.floor(systemRuntime.nowMs() / 1000);
+
+/** RFC 7636 §4.2. */
+function challengeOf(verifier: string): string {
+  return base64url(createHash('sha256').update(utf8(verifier)).digest());
+}
