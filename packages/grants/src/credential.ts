@@ -6,9 +6,9 @@ import type { Runtime } from '@mono-auth/core/runtime';
  * Opaque credentials: a prefix that says what it is, so that scanners of leaked secrets know it, and 32 random bytes. Of
  * so many bits a plain SHA-256 is all that has to be stored.
  */
-export const credentialPrefixes = { refreshToken: 'mono_rt_', deviceCode: 'mono_dc_' } as const;
+const credentialPrefixes = { refreshToken: 'mono_rt_', deviceCode: 'mono_dc_' } as const;
 
-export type CredentialKind = keyof typeof credentialPrefixes;
+type CredentialKind = keyof typeof credentialPrefixes;
 
 const randomLength = 32;
 

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import { type AppRows, appRows } from './app-rows.ts';
 import { addSecret, changeManifest } from './client-rows.ts';
+import { type SeededResource, type SeededSession, seedResource, seedSession } from './seed-rows.ts';
 import { templateName, testKek } from './test-cluster.ts';
 
 export interface TestDatabase extends AppRows {
@@ -19,6 +20,8 @@ export interface TestDatabase extends AppRows {
   changeManifest(clientId: string, change: object): Promise<void>;
   /** Gives a client a secret that lives for a day. */
   addSecret(client: { readonly tenantId: TenantId; readonly id: string }, secret: string, nowMs: number): Promise<void>;
+  seedSession(session: SeededSession): Promise<void>;
+  seedResource(tenantId: TenantId, api: SeededResource, nowMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -61,6 +64,8 @@ export async function openTestDatabase(): Promise<TestDatabase> {
     },
     changeManifest: (clientId, change) => changeManifest(admin, clientId, change),
     addSecret: (client, secret, nowMs) => addSecret(admin, client, secret, nowMs),
+    seedSession: (session) => seedSession(admin, session),
+    seedResource: (tenantId, api, nowMs) => seedResource(admin, tenantId, api, nowMs),
     async close() {
       await database.close();
       await withClient(adminUrl, (client) => client.query(`drop database if exists ${name} with (force)`));

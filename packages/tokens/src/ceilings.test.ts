@@ -21,7 +21,7 @@ let machine: TestClient;
 beforeAll(async () => {
   db = await openTestDatabase();
   bench = await openTenantBench({ ...db, slugs: ['acme', 'other'], runtime, kek: testKek });
-  people = openPersonBench(bench, db.admin);
+  people = openPersonBench(bench, db);
   endpoints = openEndpointBench(bench, { codes: people.codes });
   await people.registerResource(bench.home);
   app = await people.createApp(bench.home, 'app');

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createClient, type Resource } from '@mono-auth/clients';
+import { createClient } from '@mono-auth/clients';
 import { base64url, utf8 } from '@mono-auth/core/encoding';
-import { newId, type SessionId, type UserId, uuidOf } from '@mono-auth/core/ids';
+import { newId, type SessionId, type TenantId, type UserId } from '@mono-auth/core/ids';
 import type { TenantRole } from '@mono-auth/core/principal';
 import { addMember, systemCaller, type Tenant } from '@mono-auth/tenants';
 import { makeClientKey, type TestClient } from './client-key.ts';
@@ -21,7 +21,7 @@ export interface PersonBench {
   readonly codes: AuthorizationCodes;
   openPerson(tenant: Tenant, role?: TenantRole): Promise<TestPerson>;
   /** Registers an API; by default the apps' own, of production, for whatever scopes its clients have. */
-  registerResource(tenant: Tenant, change?: Partial<Resource>): Promise<void>;
+  registerResource(tenant: Tenant, change?: Partial<Api>): Promise<void>;
   createApp(tenant: Tenant, name: string, manifest?: Partial<ManifestInput>): Promise<TestClient>;
   /** @returns the form of its redemption. */
   plantCode(client: TestClient, person: TestPerson, change?: Partial<AuthorizationCode>): Record<string, string>;
@@ -39,18 +39,31 @@ export const appScopes = [
 ];
 export const appAudience = 'https://files.test';
 const sessionTtlMs = 8 * 3_600_000;
-const usualResource = {
+const usualResource: Api = {
   identifier: appAudience,
   environment: 'production',
-  scopes: [] as string[],
+  scopes: [],
   accessTokenTtlSeconds: 0,
   dpopRequired: false,
   isDefault: false,
 };
 
-type Admin = <Row extends object>(text: string, values?: unknown[]) => Promise<Row[]>;
+interface Api {
+  readonly identifier: string;
+  readonly environment: 'development' | 'staging' | 'production';
+  readonly scopes: readonly string[];
+  readonly accessTokenTtlSeconds: number;
+  readonly dpopRequired: boolean;
+  readonly isDefault: boolean;
+}
 
-export function openPersonBench(bench: TenantBench, admin: Admin): PersonBench {
+/** Rows that only the database of a test can write. */
+interface Seeds {
+  seedSession(session: TestPerson & { tenantId: TenantId; nowMs: number; expiresAtMs: number }): Promise<void>;
+  seedResource(tenantId: TenantId, api: Api, nowMs: number): Promise<void>;
+}
+
+export function openPersonBench(bench: TenantBench, seeds: Seeds): PersonBench {
   const { runtime, database, baseUrl } = bench;
   const planted = new Map<string, AuthorizationCode>();
   const keyOf = (tenant: Tenant, code: string) => `${tenant.id} ${code}`;
@@ -64,42 +77,14 @@ export function openPersonBench(bench: TenantBench, admin: Admin): PersonBench {
     async openPerson(tenant, role = 'member') {
       const userId = newId(runtime, 'usr');
       const sessionId = newId(runtime, 'ses');
-      const now = new Date(runtime.nowMs());
-      await admin(
-        `insert into identity."user" (tenant_id, "id", "name", "email", "emailVerified", "createdAt", "updatedAt", "banned")
-         values ($1, $2, 'Ada', $3, true, $4, $4, false)`,
-        [uuidOf(tenant.id), uuidOf(userId), `${userId}@example.test`, now],
-      );
-      await admin(
-        `insert into identity."session" (tenant_id, "id", "userId", "token", "createdAt", "updatedAt", "expiresAt", "epoch", "feedSeq")
-         select $1, $2, $3, $4, $5, $5, $6, t.epoch, h.seq from mono.tenants t, mono.feed_heads h
-         where t.id = $1 and h.tenant_id = $1`,
-        [
-          uuidOf(tenant.id),
-          uuidOf(sessionId),
-          uuidOf(userId),
-          runtime.uuid(),
-          now,
-          new Date(runtime.nowMs() + sessionTtlMs),
-        ],
-      );
+      const nowMs = runtime.nowMs();
+      await seeds.seedSession({ tenantId: tenant.id, userId, sessionId, nowMs, expiresAtMs: nowMs + sessionTtlMs });
       await database.forTenant(tenant.id, (tx) => addMember(tx, userId, role, runtime.nowMs()));
       return { userId, sessionId };
     },
 
-    async registerResource(tenant, change = {}) {
-      const api = { ...usualResource, ...change };
-      await admin(
-        `insert into mono.resources (tenant_id, identifier, name, environment, product, scopes, access_token_ttl_seconds,
-           dpop_required, is_default, retired, version, created_at)
-         values ($1, $2, $2, $3, '', $4, $5, $6, $7, false, 1, $8)`,
-        [
-          uuidOf(tenant.id),
-          ...[api.identifier, api.environment, api.scopes, api.accessTokenTtlSeconds, api.dpopRequired, api.isDefault],
-          new Date(runtime.nowMs()),
-        ],
-      );
-    },
+    registerResource: (tenant, change = {}) =>
+      seeds.seedResource(tenant.id, { ...usualResource, ...change }, runtime.nowMs()),
 
     async createApp(tenant, name, change = {}) {
       const key = await makeClientKey(runtime);

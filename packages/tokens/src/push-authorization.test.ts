@@ -18,7 +18,7 @@ let abroad: TestClient;
 beforeAll(async () => {
   db = await openTestDatabase();
   bench = await openTenantBench({ ...db, slugs: ['acme', 'other'], runtime, kek: testKek });
-  const people = openPersonBench(bench, db.admin);
+  const people = openPersonBench(bench, db);
   endpoints = openEndpointBench(bench, { codes: people.codes });
   for (const tenant of [bench.home, bench.other]) await people.registerResource(tenant);
   app = await people.createApp(bench.home, 'app');

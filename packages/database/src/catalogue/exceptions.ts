@@ -90,6 +90,26 @@ export const platformTables: readonly PlatformTable[] = [
     reason: 'the worker asks which tenants have a logout token to send and learns nothing else',
   },
   {
+    table: 'mono.token_grants',
+    privileges: ['SELECT (tenant_id)', 'SELECT (id)', 'SELECT (expires_at)', 'DELETE'],
+    reason: 'the sweep of grants of which everything has expired; whose they were stays unread',
+  },
+  {
+    table: 'mono.refresh_tokens',
+    privileges: ['SELECT (tenant_id)', 'SELECT (digest)', 'SELECT (expires_at)', 'DELETE'],
+    reason: 'the sweep of what has expired; a digest and a time',
+  },
+  {
+    table: 'mono.device_codes',
+    privileges: ['SELECT (tenant_id)', 'SELECT (id)', 'SELECT (expires_at)', 'DELETE'],
+    reason: 'the sweep of what has expired; neither code nor decision is read',
+  },
+  {
+    table: 'mono.pushed_requests',
+    privileges: ['SELECT (tenant_id)', 'SELECT (digest)', 'SELECT (expires_at)', 'DELETE'],
+    reason: 'the sweep of what has expired; parameters stay unread',
+  },
+  {
     table: 'mono.ephemeral_incarnation',
     privileges: ['SELECT', 'INSERT'],
     reason: 'names the ephemeral store before any tenant is known',

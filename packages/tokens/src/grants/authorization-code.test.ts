@@ -24,7 +24,7 @@ let person: TestPerson;
 beforeAll(async () => {
   db = await openTestDatabase();
   bench = await openTenantBench({ ...db, slugs: ['acme', 'other'], runtime, kek: testKek });
-  people = openPersonBench(bench, db.admin);
+  people = openPersonBench(bench, db);
   endpoints = openEndpointBench(bench, { codes: people.codes });
   for (const tenant of [bench.home, bench.other]) await people.registerResource(tenant);
   app = await people.createApp(bench.home, 'app');
