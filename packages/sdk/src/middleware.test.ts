@@ -172,7 +172,10 @@ describe('a token bound to a key', () => {
     const token = await bound();
     const headers = { authorization: `DPoP ${token}`, dpop: await proofFor(token) };
     expect(await outcome(await ask(headers))).toMatchObject({ status: 200 });
-    expect(await outcome(await ask(headers))).toMatchObject({ status: 401 });
+    const again = (await ask(headers)) as Response;
+    expect(again.status).toBe(401);
+    // RFC 9449 §7.1: the scheme that was tried, and what its proofs may be signed with.
+    expect(again.headers.get('www-authenticate')).toMatch(/^DPoP error="invalid_token", .*algs="ES256 EdDSA RS256"$/);
   });
 
   test('is refused as a mere bearer token', async () => {

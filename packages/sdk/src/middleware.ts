@@ -1,7 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import type { Principal } from '@mono-auth/core/principal';
-import { type AccessTokenClaims, parseScope } from '@mono-auth/core/token-claims';
+import { type AccessTokenClaims, dpopAlgorithms, parseScope } from '@mono-auth/core/token-claims';
 import { refusalOf } from './rpc-errors.ts';
 import type { Verifier } from './verifier.ts';
 
@@ -54,7 +54,7 @@ export async function guard(request: Request, { verifier, scope = [] }: GuardOpt
     const { tenant_id, sub, iat } = claims;
     return { context: { tenantId: tenant_id as TenantId, principalId: sub, scope: held, iat }, claims };
   } catch (error) {
-    return refuse(refusalOf(error), { tokenPresent: true, scope });
+    return refuse(refusalOf(error), { tokenPresent: true, scope, scheme: /^dpop/i.test(header) ? 'DPoP' : 'Bearer' });
   }
 }
 
@@ -85,10 +85,14 @@ function readCredentials(header: string): { scheme: 'bearer' | 'dpop'; token: st
   return { scheme: scheme.toLowerCase() === 'dpop' ? 'dpop' : 'bearer', token };
 }
 
-/** RFC 6750 §3: the challenge, and the same in JSON. */
+/** RFC 6750 §3, RFC 9449 §7.1: the challenge of the scheme that was tried, and the same in JSON. */
 function refuse(
   refusal: Refusal,
-  { tokenPresent, scope }: { tokenPresent: boolean; scope: readonly string[] },
+  {
+    tokenPresent,
+    scope,
+    scheme = 'Bearer',
+  }: { tokenPresent: boolean; scope: readonly string[]; scheme?: 'Bearer' | 'DPoP' },
 ): Response {
   const { row, reason } = refusal;
   // RFC 6750 §3: error_description has no quote, no backslash and nothing outside ASCII.
@@ -97,7 +101,8 @@ function refuse(
   if (row.http === 401 || row.http === 403) {
     const parts = tokenPresent ? [`error="${challengeError(refusal)}"`, `error_description="${description}"`] : [];
     if (row.http === 403 && scope.length > 0) parts.push(`scope="${scope.join(' ')}"`);
-    headers.set('www-authenticate', ['Bearer', parts.join(', ')].filter(Boolean).join(' '));
+    if (scheme === 'DPoP') parts.push(`algs="${dpopAlgorithms.join(' ')}"`);
+    headers.set('www-authenticate', [scheme, parts.join(', ')].filter(Boolean).join(' '));
   }
   if (row.retry) headers.set('retry-after', String(Math.ceil((refusal.retryAfterMs ?? 1000) / 1000)));
   return Response.json({ error: row.oauth, error_description: description, reason }, { status: row.http, headers });

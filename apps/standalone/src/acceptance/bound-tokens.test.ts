@@ -30,6 +30,7 @@ beforeAll(async () => {
     scopes: ['feed:follow', 'audit:read'],
     resource: 'https://orders.example',
     jwks: { keys: [key.publicJwk as JsonObject] },
+    approve: true,
   });
   client = new PlainClient(scene.issuer, made.client?.id ?? '', key);
   token = (await (await askToken(await nonceOf())).json()).access_token;

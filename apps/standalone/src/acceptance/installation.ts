@@ -2,7 +2,7 @@ import { type ControlPlane, createControlPlane } from '@mono-auth/control-plane'
 import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
 import { platformSlug } from '@mono-auth/core/tenant-slug';
 import type { Database } from '@mono-auth/database';
-import { createGateway } from '@mono-auth/gateway';
+import { createGateway, type GatewayDeps } from '@mono-auth/gateway';
 import type { Tenant } from '@mono-auth/tenants';
 import pino from 'pino';
 import { Person } from '../tour/person.ts';
@@ -29,6 +29,8 @@ export interface InstallationOptions {
   readonly hostname?: string;
   readonly redisUrl?: string | undefined;
   readonly runtime?: Runtime;
+  /** Where a proxy in front puts the certificates of clients, and which proxies are trusted with that. */
+  readonly clientCertificates?: GatewayDeps['clientCertificates'];
 }
 
 /** The whole server on a port of its own, over the database of one test file: the gateway, the control plane, no worker. */
@@ -40,6 +42,7 @@ export async function openInstallation(
     hostname = '127.0.0.1',
     redisUrl,
     runtime = systemRuntime,
+    ...edge
   }: InstallationOptions = {},
 ): Promise<Installation> {
   let handle: (request: Request, ip: string) => Response | Promise<Response> = () =>
@@ -52,8 +55,12 @@ export async function openInstallation(
   });
   const baseUrl = `http://${hostname}:${server.port}`;
   const log = pino({ level: 'silent' });
-  const controlPlane = await createControlPlane({ database, runtime, kek, baseUrl, log, redisUrl });
+  const controlPlane = await createControlPlane({
+    ...{ database, runtime, kek, baseUrl, log, redisUrl },
+    clientCertificates: edge.clientCertificates !== undefined,
+  });
   const gateway = createGateway({
+    ...edge,
     runtime,
     baseUrl,
     find: controlPlane.tenants.find,
