@@ -31,7 +31,7 @@ import type { Http2Exchange, Ingress } from '@mono-auth/transport';
 import type { Logger } from 'pino';
 import { composeTokens } from './compose-tokens.ts';
 import { ConfigError } from './config.ts';
-import { openGrantDoors } from './grant-doors.ts';
+import { grantDoors } from './grant-doors.ts';
 import { provisionSteps } from './provision-steps.ts';
 import { createRoutes } from './routes.ts';
 
@@ -164,7 +164,7 @@ function composeParts(
   const userCodeKey = (tenantId: TenantId) =>
     new Uint8Array(hkdfSync('sha256', deps.kek, utf8(tenantId), utf8('mono-auth/grants user code'), 32));
   const identity = openIdentity({
-    grants: openGrantDoors({ database, runtime, feed, userCodeKey }),
+    grants: grantDoors({ database, runtime, feed, userCodeKey }),
     ...{ database, runtime, tenants, minter, feed, keys, ephemeral, baseUrl },
     secret: (tenantId) => new Uint8Array(hkdfSync('sha256', deps.kek, utf8(tenantId), utf8('mono-auth/identity'), 32)),
     isKnownAudience: async (tx, audience) => (await livingResources.findResource(tx, audience)) !== undefined,
