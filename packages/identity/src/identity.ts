@@ -23,6 +23,8 @@ export interface Identity {
   /** @throws Refusal `already_exists`; `invalid_request`. */
   createUser(tenant: Tenant, user: NewUser): Promise<UserId>;
   findUser(tenant: Tenant, email: string): Promise<UserId | undefined>;
+  /** Undefined for nobody, and for who may sign in no more. */
+  readUser(tenantId: TenantId, userId: UserId): Promise<Person | undefined>;
   /** The live session that the cookie of these headers names. */
   session(tenant: Tenant, headers: Headers): Promise<Session | undefined>;
   /** What stands behind a code of this tenant; reading uses nothing up. */
@@ -31,8 +33,6 @@ export interface Identity {
   forgetAuthorizationCode(tenant: Tenant, code: string): Promise<void>;
   /** Whether a session lives now: whoever redeems a code, or refreshes within a session, asks again. */
   sessionFate(tenant: Tenant, sessionId: SessionId): Promise<SessionFate>;
-  /** Undefined for nobody, and for who may sign in no more. */
-  readUser(tenantId: TenantId, userId: UserId): Promise<Person | undefined>;
   /**
    * The rules of the authorization endpoint for parameters that a client pushes (RFC 9126 §2.1).
    * @throws Refusal of the first rule that is broken.
@@ -56,11 +56,11 @@ export function openIdentity(deps: IdentityDeps): Identity {
     routes: () => identityRoutes(context),
     createUser: (tenant, user) => createUser(context, tenant, user),
     findUser: (tenant, email) => selectUserId(context.auths.of(tenant).pool, email),
+    readUser: (tenantId, userId) => selectPerson(deps.database.identityPool(tenantId), userId),
     session: (tenant, headers) => readSession(context, tenant, headers),
     readAuthorizationCode: (tenant, code) => readAuthorizationCode(context.auths.of(tenant).pool, code),
     forgetAuthorizationCode: (tenant, code) => forgetAuthorizationCode(context.auths.of(tenant).pool, code),
     sessionFate: (tenant, sessionId) => sessionFate(context, tenant, sessionId),
-    readUser: (tenantId, userId) => selectPerson(deps.database.identityPool(tenantId), userId),
     validateAuthorizationParams: (tenant, clientId, params) => validatePushed(context, tenant, clientId, params),
     signInCheck: (tenant, credentials, verify) => checkSignIn(context, tenant, credentials, verify),
   };

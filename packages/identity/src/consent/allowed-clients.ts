@@ -26,8 +26,8 @@ export async function allowedClients(
 }
 
 /**
- * Takes back what a person allowed a client. The consent is deleted before the commit: should that fail, the person is
- * asked once more than needed, never once less.
+ * Takes back what a person allowed a client. The consent goes first, on its own connection: should the rest fail, the
+ * person is told so, and the client is asked for once more than needed, never once less.
  */
 export async function withdrawConsent(
   context: IdentityContext,
@@ -38,6 +38,7 @@ export async function withdrawConsent(
 ): Promise<void> {
   const { userId } = session;
   const call = callOfPerson(context.runtime, tenant, origin, { userId, sessionId: session.id });
+  await deleteConsent(context.auths.of(tenant).pool, userId, clientId);
   await context.database.forTenant(tenant.id, async (tx) => {
     const ended = (await context.grants?.endGrants(tx, call, { userId, clientId })) ?? 0;
     await append(tx, call, {
@@ -45,6 +46,5 @@ export async function withdrawConsent(
       object: { kind: 'client', id: clientId },
       detail: { grants: ended },
     });
-    await deleteConsent(context.auths.of(tenant).pool, userId, clientId);
   });
 }
