@@ -3,7 +3,8 @@ import { clientAuthentication } from '@mono-auth/clients';
 import type { TenantTx } from '@mono-auth/database';
 import { type Identity, openPeople } from '@mono-auth/identity';
 import { type RevocationDeps, revoke } from '@mono-auth/revocation';
-import { baseUrls, readSecurityPolicy } from '@mono-auth/tenants';
+import { readSecurityPolicy } from '@mono-auth/tenants';
+import { isLoopback } from '@mono-auth/tenants/base-url';
 import type { TokenDeps } from '@mono-auth/tokens';
 import { openRefreshTokens } from './open-refresh-tokens.ts';
 
@@ -40,7 +41,7 @@ export function composeTokens(
   const { database, runtime, baseUrl } = ground;
   const { nonceSecret: secret, ...faces } = edge;
   // A neighbour on loopback is asked only by an installation that is there itself.
-  const allowLoopback = baseUrls.isLoopback(new URL(baseUrl).hostname);
+  const allowLoopback = isLoopback(new URL(baseUrl).hostname);
   return {
     ...ground,
     ...faces,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { redisUrlFault } from '@mono-auth/cache';
 import { databaseUrlFault } from '@mono-auth/database';
-import { baseUrls } from '@mono-auth/tenants';
+import { baseUrlFault, isLoopback } from '@mono-auth/tenants/base-url';
 import * as z from 'zod';
 
 /** Where the server listens: host and port, port 0 for a free one. */
@@ -61,7 +61,7 @@ const schema = z.object({
   MONO_LISTEN: listen.prefault('127.0.0.1:8420'),
   MONO_GRPC_LISTEN: listen.prefault('127.0.0.1:8421'),
   MONO_ADMIN_LISTEN: listen.prefault('127.0.0.1:8422'),
-  MONO_BASE_URL: checked(baseUrls.baseUrlFault).optional(),
+  MONO_BASE_URL: checked(baseUrlFault).optional(),
   MONO_DATABASE_URL: checked(databaseUrlFault).optional(),
   MONO_REDIS_URL: checked(redisUrlFault).optional(),
   MONO_CLIENT_CERT_HEADER: z
@@ -105,7 +105,7 @@ export function readConfig(env: Environment): Config {
     throw new ConfigError(`${given.readFrom.get(variable) ?? variable}: ${issue?.message}`);
   }
   const { MONO_BASE_URL, MONO_LISTEN } = result.data;
-  if (MONO_BASE_URL === undefined && !baseUrls.isLoopback(MONO_LISTEN.host)) {
+  if (MONO_BASE_URL === undefined && !isLoopback(MONO_LISTEN.host)) {
     throw new ConfigError(
       'MONO_BASE_URL: is not set, and MONO_LISTEN is not on loopback; allowed: the address that people and services use',
     );

@@ -1,7 +1,7 @@
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database } from '@mono-auth/database';
 import type { Feed } from '@mono-auth/feed';
-import { endGrant, handlesOf, refreshTokens } from '@mono-auth/grants';
+import { endGrant, grantRules, refreshTokens } from '@mono-auth/grants';
 import type { TokenDeps } from '@mono-auth/tokens';
 
 interface RefreshTokenDeps {
@@ -22,7 +22,8 @@ export function openRefreshTokens({
         const found = await refreshTokens.findRefreshToken(tx, token);
         if (!found || found.spentAtMs !== undefined || found.grant.endedAtMs !== undefined) return undefined;
         const { grant, expiresAtMs } = found;
-        const isOver = expiresAtMs <= runtime.nowMs() || (await feed.stateIn(tx)).isRevoked(handlesOf(grant)).revoked;
+        const isOver =
+          expiresAtMs <= runtime.nowMs() || (await feed.stateIn(tx)).isRevoked(grantRules.handlesOf(grant)).revoked;
         if (isOver) return undefined;
         return {
           grantId: grant.id,

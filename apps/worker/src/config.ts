@@ -1,7 +1,7 @@
 import { redisUrlFault } from '@mono-auth/cache';
 import { databaseUrlFault } from '@mono-auth/database';
 import { readKek } from '@mono-auth/keys';
-import { baseUrls } from '@mono-auth/tenants';
+import { baseUrlFault } from '@mono-auth/tenants/base-url';
 import * as z from 'zod';
 
 /** A value that stops the start: one line that says which variable, why, and what is allowed. */
@@ -32,7 +32,7 @@ const optional = (fault: (text: string) => string | undefined) =>
 const schema = z.object({
   MONO_DATABASE_URL: required(databaseUrlFault),
   MONO_REDIS_URL: optional(redisUrlFault),
-  MONO_BASE_URL: required(baseUrls.baseUrlFault),
+  MONO_BASE_URL: required(baseUrlFault),
 });
 
 export interface WorkerConfig {

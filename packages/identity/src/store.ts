@@ -94,9 +94,10 @@ export async function deleteUserSessions(pool: IdentityPool, userId: UserId): Pr
 
 /** Whether the person is here and not banned. */
 export async function isUserActive(pool: IdentityPool, id: UserId): Promise<boolean> {
-  const text = 'select "banned" from identity."user" where "id" = $1';
-  const [row] = await query<{ banned: boolean }>(pool, text, [uuidOf(id)]);
-  return row?.banned === false;
+  const { rows } = await withClient(pool, (client) =>
+    client.query<{ banned: boolean }>('select "banned" from identity."user" where "id" = $1', [uuidOf(id)]),
+  );
+  return rows[0]?.banned === false;
 }
 
 /** Sessions that could still be used: in time, and of no earlier epoch; of everybody, or of one user. */

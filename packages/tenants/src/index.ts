@@ -1,4 +1,3 @@
-import * as baseUrls from './base-url.ts';
 import * as signingKeys from './move-keys.ts';
 
 export { createTenantDirectory, type TenantDirectory } from './directory.ts';
@@ -17,4 +16,4 @@ export { tenantService } from './service.ts';
 export { insertMember as addMember, selectMemberRole as memberRole } from './store.ts';
 export { systemCaller, type Tenant, type TenantRecord, type TenantStatus } from './tenant.ts';
 export { readSecurityPolicy } from './update-security-policy.ts';
-export { baseUrls, signingKeys };
+export { signingKeys };

@@ -1,7 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { SessionId, UserId } from '@mono-auth/core/ids';
 import type { TenantRole } from '@mono-auth/core/principal';
-import { type Grant, handlesOf } from '@mono-auth/grants';
+import { type Grant, grantRules } from '@mono-auth/grants';
 import { memberRole } from '@mono-auth/tenants';
 import type { GrantSession } from './grant-session.ts';
 import type { SessionState } from './people.ts';
@@ -33,7 +33,7 @@ export async function requireLiveGrant({ deps, tx, tenant, context }: GrantSessi
   if (grant.endedAtMs !== undefined || grant.expiresAtMs <= deps.runtime.nowMs()) throw ended();
   const { userId, epoch } = grant;
   const feed = await deps.feed.stateIn(tx);
-  const isRevoked = feed.isRevoked(handlesOf(grant)).revoked;
+  const isRevoked = feed.isRevoked(grantRules.handlesOf(grant)).revoked;
   if (isRevoked || epoch !== context.tenant.epoch || !(await deps.people.isActive(tenant.id, userId))) throw ended();
 }
 

@@ -3,7 +3,8 @@ import { newId, type TenantId } from '@mono-auth/core/ids';
 import { nowSeconds, type Runtime } from '@mono-auth/core/runtime';
 import type { Database } from '@mono-auth/database';
 import { type Keyring, signJwt } from '@mono-auth/keys';
-import { baseUrls, systemCaller, type TenantDirectory } from '@mono-auth/tenants';
+import { systemCaller, type TenantDirectory } from '@mono-auth/tenants';
+import { isLoopback } from '@mono-auth/tenants/base-url';
 import { sessionTtlSeconds } from '../session-policy.ts';
 import { postGuarded } from './post-guarded.ts';
 import { type Delivery, deleteDelivery, deleteOldSessionClients, selectTenantsDue, takeDueDelivery } from './store.ts';
@@ -95,7 +96,7 @@ async function attempt(
     ...{ iss: tenant.issuer, aud: audience, iat, exp: iat + logoutTokenTtlSeconds, jti: newId(deps.runtime, 'tok') },
     ...{ sub: `user:${userId}`, sid: sessionId, events: { [logoutEvent]: {} } },
   });
-  const allowLoopback = baseUrls.isLoopback(new URL(deps.baseUrl).hostname);
+  const allowLoopback = isLoopback(new URL(deps.baseUrl).hostname);
   try {
     const status = await postGuarded(uri, new URLSearchParams({ logout_token: token }), {
       msMax: answerMsMax,

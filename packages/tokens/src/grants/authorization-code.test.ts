@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type GrantId, uuidOf } from '@mono-auth/core/ids';
-import { grantIdOf } from '@mono-auth/grants';
+import { grantRules } from '@mono-auth/grants';
 import { verifyJwt } from '@mono-auth/keys';
 import { FakeRuntime, openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
@@ -222,7 +222,7 @@ describe('what a code hangs on', () => {
       .digest();
     const grants = await db.admin(
       'select id::text from mono.token_grants where id = $1 union all select kind from mono.consumed where digest = $2',
-      [uuidOf(grantIdOf(digest)), digest],
+      [uuidOf(grantRules.grantIdOf(digest)), digest],
     );
     expect(grants).toEqual([]);
   });

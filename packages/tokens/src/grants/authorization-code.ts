@@ -3,7 +3,7 @@ import { base64url, utf8 } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import type { GrantId } from '@mono-auth/core/ids';
 import { clockSkewSeconds } from '@mono-auth/core/limits';
-import { endGrant, findGrant, grantIdOf } from '@mono-auth/grants';
+import { endGrant, findGrant, grantRules } from '@mono-auth/grants';
 import { required } from '../form.ts';
 import type { GrantSession } from '../grant-session.ts';
 import { requireLiveSession, requireMember } from '../live-grant.ts';
@@ -30,7 +30,7 @@ export const authorizationCode: Grant = {
     const { deps, tx, tenant, form, attempt } = session;
     const text = required(form, 'code');
     const digest = sha256(text);
-    const grantId = grantIdOf(digest);
+    const grantId = grantRules.grantIdOf(digest);
     await requireFirstUse(session, grantId);
     if (!code || code.clientId !== session.client.id) throw invalidCode();
     attempt.subject = `user:${code.userId}`;

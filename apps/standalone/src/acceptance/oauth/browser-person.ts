@@ -49,7 +49,7 @@ export async function submitForm(
 }
 
 /** The hidden fields of a page. */
-export function hiddenFields(html: string): Record<string, string> {
+function hiddenFields(html: string): Record<string, string> {
   const inputs = html.match(/<input[^>]*type="hidden"[^>]*>/g) ?? [];
   return Object.fromEntries(
     inputs.map((input) => [attributeOf(input, 'name'), unescapeHtml(attributeOf(input, 'value'))]),

@@ -1,4 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf';
+import { openTestDatabase, testKek } from '@mono-auth/testing';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ask, basic, send } from './negative/ask.ts';
@@ -19,7 +20,7 @@ const clients = (method: string, message: JsonObject) => scene.rpc(`clients.v1.C
 const withSecret = { authMethod: 'AUTH_METHOD_CLIENT_SECRET_BASIC' };
 
 beforeAll(async () => {
-  scene = await openOAuthScene();
+  scene = await openOAuthScene(await openTestDatabase(), testKek);
 });
 afterAll(() => scene?.close());
 

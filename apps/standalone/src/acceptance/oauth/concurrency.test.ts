@@ -1,7 +1,8 @@
+import { openTestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answered, type Ask, ask, send } from './negative/ask.ts';
-import { learnNonce, makeProofKey } from './negative/dpop-rows.ts';
 import { asserting, authenticated, type Lab, openLab, redemption, refreshing } from './negative/lab.ts';
+import { learnNonce, makeProofKey } from './negative/proof-key.ts';
 import { registerMachine } from './oauth-scene.ts';
 
 let lab: Lab;
@@ -9,7 +10,7 @@ const parallel = 50;
 const rounds = 10;
 
 beforeAll(async () => {
-  lab = await openLab();
+  lab = await openLab(await openTestDatabase(), testKek);
 });
 afterAll(() => lab?.scene.close());
 

@@ -1,6 +1,7 @@
 import * as second from '@modelcontextprotocol/client';
 import * as first from '@modelcontextprotocol/sdk/client/auth.js';
 import * as firstExtensions from '@modelcontextprotocol/sdk/client/auth-extensions.js';
+import { openTestDatabase, testKek } from '@mono-auth/testing';
 import { decodeJwt, exportJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authorizeAs } from './browser-person.ts';
@@ -12,7 +13,7 @@ let server: McpServer;
 const callbackUrl = 'http://127.0.0.1:9/callback';
 
 beforeAll(async () => {
-  scene = await openOAuthScene();
+  scene = await openOAuthScene(await openTestDatabase(), testKek);
   server = startMcpServer(() => scene.issuer);
   await scene.rpc('clients.v1.ClientService/CreateResource', {
     identifier: server.url.href,

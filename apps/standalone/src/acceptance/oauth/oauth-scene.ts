@@ -1,5 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf';
-import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
+import type { Database } from '@mono-auth/database';
 import type { Person } from '../../tour/person.ts';
 import { type Installation, openInstallation } from '../installation.ts';
 import { makeKey, type PlainKey, postRpc } from '../plain-client.ts';
@@ -12,9 +12,14 @@ export interface RegisteredClient {
   readonly key: PlainKey;
 }
 
+/** The database of a test file. */
+export interface SceneDatabase {
+  readonly database: Database;
+  close(): Promise<void>;
+}
+
 /** One tenant with a person in it, and clients as tests want them. */
 export interface OAuthScene {
-  readonly db: TestDatabase;
   readonly installation: Installation;
   readonly issuer: string;
   readonly owner: Person;
@@ -27,15 +32,14 @@ export interface OAuthScene {
 export const redirectUri = 'https://app.example.test/callback';
 /** An API of the tenant that most tests ask tokens for. */
 export const ordersApi = 'https://orders.example.test';
-export const orderScopes = ['orders:read', 'orders:write'];
+const orderScopes = ['orders:read', 'orders:write'];
 export const appScopes = ['openid', 'profile', 'email', 'offline_access', ...orderScopes];
 
 const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code';
 
-export async function openOAuthScene(redisUrl?: string): Promise<OAuthScene> {
-  const db = await openTestDatabase();
-  const installation = await openInstallation(db.database, testKek, { redisUrl });
-  const scene = await joinTenant(db, installation, 'acme');
+export async function openOAuthScene(db: SceneDatabase, kek: Uint8Array, redisUrl?: string): Promise<OAuthScene> {
+  const installation = await openInstallation(db.database, kek, { redisUrl });
+  const scene = await joinTenant(db, installation, 'home');
   await scene.rpc('clients.v1.ClientService/CreateResource', {
     identifier: ordersApi,
     name: 'Orders',
@@ -46,12 +50,12 @@ export async function openOAuthScene(redisUrl?: string): Promise<OAuthScene> {
 }
 
 /** One more tenant of the same installation. */
-export async function joinTenant(db: TestDatabase, installation: Installation, slug: string): Promise<OAuthScene> {
+export async function joinTenant(db: SceneDatabase, installation: Installation, slug: string): Promise<OAuthScene> {
   const { issuer } = await installation.provision(slug);
   const owner = await installation.signIn(slug);
   const ownerToken = await owner.token();
   return {
-    ...{ db, installation, issuer, owner, ownerToken },
+    ...{ installation, issuer, owner, ownerToken },
     async rpc(method, message) {
       const { status, body } = await postRpc(issuer, `monoauth.${method}`, message, ownerToken);
       if (status !== 200) throw new Error(`${method}: ${status} ${JSON.stringify(body)}`);

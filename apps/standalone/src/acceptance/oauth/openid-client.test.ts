@@ -1,3 +1,4 @@
+import { openTestDatabase, testKek } from '@mono-auth/testing';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import * as client from 'openid-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -16,7 +17,7 @@ import {
 let scene: OAuthScene;
 
 beforeAll(async () => {
-  scene = await openOAuthScene();
+  scene = await openOAuthScene(await openTestDatabase(), testKek);
 });
 afterAll(() => scene?.close());
 

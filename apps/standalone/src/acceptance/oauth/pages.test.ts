@@ -1,3 +1,4 @@
+import { openTestDatabase, testKek } from '@mono-auth/testing';
 import { type Chromium, openChromium, type Page } from '@mono-auth/testing/chromium';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ownerEmail, ownerPassword } from '../installation.ts';
@@ -13,8 +14,9 @@ let clientSite: ReturnType<typeof Bun.serve>;
 let callback: string;
 
 beforeAll(async () => {
-  scene = await openOAuthScene();
-  other = await joinTenant(scene.db, scene.installation, 'globex');
+  const db = await openTestDatabase();
+  scene = await openOAuthScene(db, testKek);
+  other = await joinTenant(db, scene.installation, 'other');
   browser = await openChromium();
   clientSite = Bun.serve({
     hostname: '127.0.0.1',
@@ -92,7 +94,7 @@ test('a session of another tenant is nobody here', async (context) => {
   await page.goto(`${other.issuer}/sign-in`);
   await signIn(page);
   await page.goto(await authorizeUrl());
-  expect(new URL(page.url()).pathname).toBe('/t/acme/sign-in');
+  expect(new URL(page.url()).pathname).toBe('/t/home/sign-in');
 });
 
 test('no page of ours shows itself in a frame', async (context) => {

@@ -1,8 +1,8 @@
-import { needRedis, startTestRedis, type TestRedis } from '@mono-auth/testing';
+import { needRedis, openTestDatabase, startTestRedis, type TestRedis, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Ask, ask, send } from './negative/ask.ts';
-import { learnNonce, makeProofKey } from './negative/dpop-rows.ts';
 import { asserting, authenticated, type Lab, openLab, redemption, refreshing } from './negative/lab.ts';
+import { learnNonce, makeProofKey } from './negative/proof-key.ts';
 import { registerMachine } from './oauth-scene.ts';
 
 let redis: TestRedis | undefined;
@@ -10,7 +10,7 @@ let lab: Lab | undefined;
 
 beforeAll(async () => {
   redis = await startTestRedis();
-  if (redis) lab = await openLab(redis.url);
+  if (redis) lab = await openLab(await openTestDatabase(), testKek, redis.url);
 });
 afterAll(async () => {
   await lab?.scene.close();

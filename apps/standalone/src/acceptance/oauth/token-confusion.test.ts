@@ -1,4 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf';
+import { openTestDatabase, testKek } from '@mono-auth/testing';
 import { decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enrolPlainly, redemptionOf } from '../enrol-plainly.ts';
@@ -12,7 +13,7 @@ let lab: Lab;
 const kinds = new Map<string, string>();
 
 beforeAll(async () => {
-  lab = await openLab();
+  lab = await openLab(await openTestDatabase(), testKek);
   const { scene, app, keyed } = lab;
   const { issuer, ownerToken } = scene;
   const { body: tokens } = await send(await redemption(lab, app));

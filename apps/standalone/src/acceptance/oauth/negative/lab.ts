@@ -13,6 +13,7 @@ import {
   redirectUri,
   registerApp,
   registerMachine,
+  type SceneDatabase,
 } from '../oauth-scene.ts';
 import { type Ask, ask, basic, send } from './ask.ts';
 
@@ -35,9 +36,9 @@ export interface Lab {
   readonly foreign: RegisteredClient;
 }
 
-export async function openLab(redisUrl?: string): Promise<Lab> {
-  const scene = await openOAuthScene(redisUrl);
-  const other = await joinTenant(scene.db, scene.installation, 'globex');
+export async function openLab(db: SceneDatabase, kek: Uint8Array, redisUrl?: string): Promise<Lab> {
+  const scene = await openOAuthScene(db, kek, redisUrl);
+  const other = await joinTenant(db, scene.installation, 'other');
   await other.rpc('clients.v1.ClientService/CreateResource', {
     identifier: ordersApi,
     name: 'Orders',

@@ -1,8 +1,17 @@
-import { ordersApi, redirectUri } from '../oauth-scene.ts';
-import type { Lab } from './lab.ts';
+import { openTestDatabase, testKek } from '@mono-auth/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ordersApi, redirectUri, registerApp } from '../oauth-scene.ts';
+import { authorizationRequest, type Lab, openLab } from './lab.ts';
+
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await openLab(await openTestDatabase(), testKek);
+});
+afterAll(() => lab?.scene.close());
 
 /** An authorization request, broken once; `bend` changes the parameters of a right one. */
-export interface AuthorizeRow {
+interface AuthorizeRow {
   readonly section: string;
   readonly name: string;
   readonly bend: (request: URLSearchParams) => void;
@@ -18,7 +27,7 @@ const row = (section: string, name: string, bend: AuthorizeRow['bend'], error?: 
 });
 
 /** RFC 6749 §4.1.2.1: without a client and a redirect URI that are known, the person is told, and nobody is redirected. */
-export const authorizeRows = (lab: Lab): AuthorizeRow[] => [
+const authorizeRows = (lab: Lab): AuthorizeRow[] => [
   row('6749 §4.1.2.1', 'no client', (request) => request.delete('client_id')),
   row('6749 §4.1.2.1', 'a client that never was', (request) =>
     request.set('client_id', 'cli_00000000000000000000000000'),
@@ -111,3 +120,34 @@ export const authorizeRows = (lab: Lab): AuthorizeRow[] => [
   row('6749 §3.2', 'two states', (request) => request.append('state', 'other'), 'invalid_request'),
   row('OIDC §3.1.2.6', 'prompt none without consent', (request) => request.set('prompt', 'none'), 'consent_required'),
 ];
+
+test('an authorization request that breaks one MUST leads to the client with its error, or nowhere', async () => {
+  const { owner, issuer } = lab.scene;
+  const client = await registerApp(lab.scene);
+  const faults: string[] = [];
+  for (const { section, name, bend, error } of authorizeRows(lab)) {
+    const request = authorizationRequest(client, 'v'.repeat(43));
+    bend(request);
+    const answer = await owner.fetch(`/oauth2/authorize?${request}`);
+    const location = answer.headers.get('location');
+    try {
+      expect(answer.headers.get('cache-control')).toBe('no-store');
+      if (error === undefined) {
+        expect([answer.status, location]).toEqual([expect.any(Number), null]);
+        expect(answer.status).toBeGreaterThanOrEqual(400);
+        expect(answer.status).toBeLessThan(500);
+      } else {
+        const to = new URL(location ?? '');
+        expect(answer.status).toBe(303);
+        expect(`${to.origin}${to.pathname}`).toBe(redirectUri);
+        expect(to.searchParams.get('error')).toBe(error);
+        expect(to.searchParams.get('iss')).toBe(issuer);
+        expect(to.searchParams.get('code')).toBeNull();
+        if (!name.includes('states')) expect(to.searchParams.get('state')).toBe('kept');
+      }
+    } catch (fault) {
+      faults.push(`${section}, ${name}: ${answer.status} ${location} ${(fault as Error).message.split('\n')[0]}`);
+    }
+  }
+  expect(faults).toEqual([]);
+});

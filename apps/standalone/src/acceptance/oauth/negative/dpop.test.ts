@@ -1,51 +1,20 @@
-import { systemRuntime } from '@mono-auth/core/runtime';
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
-import { type Ask, row, send } from './ask.ts';
-import { nowSeconds } from './lab.ts';
+import { openTestDatabase, testKek } from '@mono-auth/testing';
+import { exportJWK, generateKeyPair, type JWK } from 'jose';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { registerMachine } from '../oauth-scene.ts';
+import { type Ask, ask, breakEach, row } from './ask.ts';
+import { authenticated, type Lab, nowSeconds, openLab } from './lab.ts';
+import { learnNonce, makeProofKey, type ProofKey, proven } from './proof-key.ts';
 
-/** The key of one client, and the proofs that it makes (RFC 9449 §4.2). */
-export interface ProofKey {
-  readonly jwk: JWK;
-  /** A right proof, bent by `header` and `claims`. */
-  prove(ask: Ask, header?: Record<string, unknown>, claims?: Record<string, unknown>): Promise<string>;
-}
+let lab: Lab;
 
-export async function makeProofKey(): Promise<ProofKey> {
-  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
-  const jwk = await exportJWK(publicKey);
-  return {
-    jwk,
-    prove: ({ method, issuer, path }, header = {}, claims = {}) =>
-      new SignJWT({
-        jti: systemRuntime.uuid(),
-        htm: method,
-        htu: `${issuer}${path}`,
-        iat: nowSeconds(),
-        ...claims,
-      })
-        .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk, ...header })
-        .sign(privateKey),
-  };
-}
-
-/** Puts a proof with the server's nonce on a request: asks once without, as RFC 9449 §8 has it. */
-export async function proven(request: Ask, key: ProofKey, nonce: string): Promise<Ask> {
-  request.headers.set('dpop', await key.prove(request, {}, { nonce }));
-  return request;
-}
-
-/** The nonce that the server wants, learned from its refusal of a proof without one. */
-export async function learnNonce(request: Ask, key: ProofKey): Promise<string> {
-  const first = { ...request, headers: new Headers(request.headers) };
-  first.headers.set('dpop', await key.prove(first));
-  const answer = await send(first);
-  const nonce = answer.headers.get('dpop-nonce');
-  if (answer.body.error !== 'use_dpop_nonce' || nonce === null) throw new Error(`no nonce: ${answer.text}`);
-  return nonce;
-}
+beforeAll(async () => {
+  lab = await openLab(await openTestDatabase(), testKek);
+});
+afterAll(() => lab?.scene.close());
 
 /** A proof at the token endpoint, broken once (RFC 9449 §4.3). */
-export const dpopRows = (key: ProofKey, nonce: () => string, privateJwk: () => JWK) => {
+const dpopRows = (key: ProofKey, nonce: () => string, privateJwk: () => JWK) => {
   const bent =
     (header: Record<string, unknown>, claims: Record<string, unknown> = {}) =>
     async (ask: Ask) => {
@@ -88,3 +57,18 @@ export const dpopRows = (key: ProofKey, nonce: () => string, privateJwk: () => J
     row('law 9', 'padding', ({ headers }) => headers.set('dpop', `${headers.get('dpop')}==`), ...invalid),
   ];
 };
+
+test('a proof that breaks one MUST is refused, and the right one is good afterwards', async () => {
+  const machine = await registerMachine(lab.scene, { dpopBoundAccessTokens: true });
+  const plain = () =>
+    authenticated(ask(lab.scene.issuer, '/oauth2/token', { grant_type: 'client_credentials' }), machine);
+  const key = await makeProofKey();
+  const nonce = await learnNonce(plain(), key);
+  const privateJwk: JWK = await exportJWK((await generateKeyPair('ES256', { extractable: true })).privateKey);
+  const table = dpopRows(
+    key,
+    () => nonce,
+    () => privateJwk,
+  );
+  expect(await breakEach(table, () => proven(plain(), key, nonce))).toEqual([]);
+}, 60_000);

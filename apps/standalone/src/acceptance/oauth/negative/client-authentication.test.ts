@@ -1,10 +1,18 @@
+import { openTestDatabase, testKek } from '@mono-auth/testing';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ordersApi } from '../oauth-scene.ts';
-import { basic, row } from './ask.ts';
-import type { Lab } from './lab.ts';
-import { nowSeconds } from './lab.ts';
+import { ask, basic, breakEach, row } from './ask.ts';
+import { asserting, authenticated, type Lab, nowSeconds, openLab } from './lab.ts';
+
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await openLab(await openTestDatabase(), testKek);
+});
+afterAll(() => lab?.scene.close());
 
 /** How a client with a secret proves itself (RFC 6749 §2.3.1), at the token endpoint by client_credentials. */
-export const secretRows = (lab: Lab) => {
+const secretRows = (lab: Lab) => {
   const { id, secret } = lab.machine;
   return [
     row('6749 §2.3', 'nobody', ({ headers }) => headers.delete('authorization'), 401, 'invalid_client'),
@@ -208,7 +216,7 @@ export const secretRows = (lab: Lab) => {
 };
 
 /** private_key_jwt (RFC 7523 §3 with rfc7523bis), at the token endpoint by client_credentials. */
-export const assertionRows = (lab: Lab) => {
+const assertionRows = (lab: Lab) => {
   const { id, key } = lab.keyed;
   const { issuer } = lab.scene;
   const right = { iss: id, sub: id, aud: issuer };
@@ -321,3 +329,13 @@ function unsigned(jwt: string): string {
   const header = Buffer.from(JSON.stringify({ alg: 'none', typ: 'client-authentication+jwt' })).toString('base64url');
   return `${header}.${jwt.split('.')[1]}.`;
 }
+
+test('a client that does not prove its secret gets nothing, and is told the same whatever was wrong', async () => {
+  const right = async () =>
+    authenticated(ask(lab.scene.issuer, '/oauth2/token', { grant_type: 'client_credentials' }), lab.machine);
+  expect(await breakEach(secretRows(lab), right)).toEqual([]);
+}, 60_000);
+
+test('a client that does not prove its key gets nothing, and its next assertion is good', async () => {
+  expect(await breakEach(assertionRows(lab), () => asserting(lab, lab.keyed))).toEqual([]);
+}, 60_000);

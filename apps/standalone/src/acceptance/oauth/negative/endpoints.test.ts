@@ -1,9 +1,18 @@
+import { openTestDatabase, testKek } from '@mono-auth/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { redirectUri } from '../oauth-scene.ts';
-import { basic, row } from './ask.ts';
-import type { Lab } from './lab.ts';
+import { ask, basic, breakEach, row, send } from './ask.ts';
+import { authenticated, authorizationRequest, type Lab, machineToken, openLab, redemption } from './lab.ts';
+
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await openLab(await openTestDatabase(), testKek);
+});
+afterAll(() => lab?.scene.close());
 
 /** Device authorization (RFC 8628 §3.1). */
-export const deviceRows = (lab: Lab) => [
+const deviceRows = (lab: Lab) => [
   row('8628 §3.1', 'no client', ({ form }) => form.delete('client_id'), 401, 'invalid_client'),
   row(
     '8628 §3.1',
@@ -68,49 +77,8 @@ export const deviceRows = (lab: Lab) => [
   ),
 ];
 
-/** Polling with a device code that a person has allowed (RFC 8628 §3.4). */
-export const pollRows = (lab: Lab) => [
-  row('8628 §3.4', 'no device code', ({ form }) => form.delete('device_code'), 400, 'invalid_request'),
-  row(
-    '8628 §3.5',
-    'a device code that never was',
-    ({ form }) => form.set('device_code', 'x'.repeat(43)),
-    400,
-    'invalid_grant',
-  ),
-  row(
-    '8628 §3.4',
-    'another public client',
-    ({ form, headers }) => {
-      form.delete('client_id');
-      headers.set('authorization', basic(lab.rival.id, lab.rival.secret));
-    },
-    400,
-    'invalid_grant',
-  ),
-  row(
-    'law 5',
-    'at the other tenant, with its client',
-    (ask) => {
-      ask.issuer = lab.other.issuer;
-      ask.form.delete('client_id');
-      ask.headers.set('authorization', basic(lab.foreign.id, lab.foreign.secret));
-    },
-    400,
-    'invalid_grant',
-  ),
-  row(
-    '8628 §3.4',
-    'the user code in its place',
-    ({ form }) => form.set('device_code', 'BCDF-GHJK'),
-    400,
-    'invalid_grant',
-  ),
-  row('6749 §3.2', 'two device codes', ({ form }) => form.append('device_code', 'x'), 400, 'invalid_request'),
-];
-
 /** Pushed authorization requests (RFC 9126 §2.1). */
-export const parRows = (lab: Lab) => [
+const parRows = (lab: Lab) => [
   row('9126 §2.1', 'nobody', ({ headers }) => headers.delete('authorization'), 401, 'invalid_client'),
   row(
     '9126 §2.1',
@@ -188,7 +156,7 @@ export const parRows = (lab: Lab) => [
 ];
 
 /** Introspection (RFC 7662 §2.1) by the app, of a token of its own. */
-export const introspectRows = (lab: Lab) => [
+const introspectRows = (lab: Lab) => [
   row('7662 §2.1', 'nobody', ({ headers }) => headers.delete('authorization'), 401, 'invalid_client'),
   row(
     '7662 §2.1',
@@ -233,7 +201,7 @@ export const introspectRows = (lab: Lab) => [
 ];
 
 /** Revocation (RFC 7009 §2.1) by the machine, of a token of its own. */
-export const revokeRows = (lab: Lab) => [
+const revokeRows = (lab: Lab) => [
   row('7009 §2.1', 'nobody', ({ headers }) => headers.delete('authorization'), 401, 'invalid_client'),
   row(
     '7009 §2.1',
@@ -263,3 +231,60 @@ export const revokeRows = (lab: Lab) => [
     'Basic',
   ),
 ];
+
+describe('a request that breaks one MUST is refused by its own error, and uses nothing up', () => {
+  test('starting on a device', async () => {
+    const right = async () =>
+      authenticated(ask(lab.scene.issuer, '/oauth2/device_authorization', { scope: 'openid' }), lab.publicApp);
+    expect(await breakEach(deviceRows(lab), right)).toEqual([]);
+  });
+
+  test('pushing a request', async () => {
+    const right = async () => {
+      const request = authorizationRequest(lab.app, 'v'.repeat(43));
+      return authenticated(ask(lab.scene.issuer, '/oauth2/par', Object.fromEntries(request)), lab.app);
+    };
+    expect(await breakEach(parRows(lab), right)).toEqual([]);
+  });
+
+  test.each(['introspect', 'revoke'] as const)('asking to %s', async (endpoint) => {
+    const right = async () =>
+      authenticated(ask(lab.scene.issuer, `/oauth2/${endpoint}`, { token: await machineToken(lab) }), lab.machine);
+    expect(await breakEach(endpoint === 'revoke' ? revokeRows(lab) : introspectRows(lab), right)).toEqual([]);
+  });
+});
+
+describe('userinfo and tokens in the wrong place', () => {
+  const userinfo = async (headers: Record<string, string>, query = '') => {
+    const answer = await fetch(`${lab.scene.issuer}/oauth2/userinfo${query}`, { headers });
+    return [answer.status, answer.headers.get('www-authenticate') ?? ''] as const;
+  };
+
+  test('userinfo wants one access token with openid, in the header', async () => {
+    const { body } = await send(await redemption(lab, lab.app));
+    const token = String(body.access_token);
+    expect((await userinfo({ authorization: `Bearer ${token}` }))[0]).toBe(200);
+    expect(await userinfo({})).toEqual([401, expect.stringMatching(/^Bearer(?!.*error=)/)]);
+    expect((await userinfo({}, `?access_token=${token}`))[0]).toBe(401);
+    for (const wrong of [String(body.id_token), String(body.refresh_token), `${token}x`, `${token}==`]) {
+      expect(await userinfo({ authorization: `Bearer ${wrong}` }), wrong.slice(0, 12)).toEqual([
+        401,
+        expect.stringContaining('error="invalid_token"'),
+      ]);
+    }
+    const narrow = await send(await redemption(lab, lab.app, { scope: 'orders:read' }));
+    expect(await userinfo({ authorization: `Bearer ${narrow.body.access_token}` })).toEqual([
+      403,
+      expect.stringContaining('error="insufficient_scope"'),
+    ]);
+  });
+
+  test('a token of another kind is no access token to introspection, and says nothing', async () => {
+    const { body } = await send(await redemption(lab, lab.app));
+    for (const token of [body.id_token, 'x', '', `${body.access_token}=`].map(String)) {
+      const request = ask(lab.scene.issuer, '/oauth2/introspect', token === '' ? { token: 'e30.e30.e30' } : { token });
+      request.headers.set('authorization', basic(lab.app.id, lab.app.secret));
+      expect((await send(request)).body).toEqual({ active: false });
+    }
+  });
+});
