@@ -44,7 +44,14 @@ export function createAccessInterceptor(effects: AccessEffects): Interceptor {
       throw new Refusal('denied', 'this method declares no access and is refused', { cause: new Error(method) });
     }
     const ingress = ingressOf({ values: request.contextValues });
-    if (ingress.refusal) throw ingress.refusal;
+    if (ingress.refusal) {
+      const { refusal } = ingress;
+      // What may pass is no denial: whoever is told to come again was refused nothing.
+      if (ingress.tenant && !refusal.row.retry) {
+        await effects.record({ ingress, caller: undefined, method, permission: declared.permission, refusal });
+      }
+      throw refusal;
+    }
     if (declared.scope === Scope.PUBLIC) return next(request);
     let caller: Caller | undefined;
     try {

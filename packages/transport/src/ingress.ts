@@ -31,7 +31,10 @@ export interface Ingress {
   readonly tenant: { readonly id: TenantId; readonly slug: string } | undefined;
   /** Absent where no edge has seen the request: no token that is bound to a key is good then. */
   readonly possession?: Possession | undefined;
-  /** Set when the edge has refused the request already: whoever answers it encodes this and does nothing else. */
+  /**
+   * Set when the edge has refused the request already: whoever answers it encodes this and does nothing else, but that
+   * an RPC leaves evidence with the tenant, where the edge has found one.
+   */
   readonly refusal?: Refusal | undefined;
 }
 

@@ -49,6 +49,8 @@ let ran: string[];
 let denials: Denial[];
 let refused: Refusal[];
 let recordFails: boolean;
+/** What the edge has found of the request that comes next. */
+let atEdge: Ingress;
 
 function routes(router: ConnectRouter): void {
   router.service(FeedService, {
@@ -96,7 +98,7 @@ beforeAll(() => {
     // Larger than our own limit, so that ours is the one that answers.
     maxRequestBodySize: requestBytesMax * 2,
     fetch: (request) =>
-      rpc(request, new URL(request.url).pathname, ingress) ?? new Response('no such method', { status: 404 }),
+      rpc(request, new URL(request.url).pathname, atEdge) ?? new Response('no such method', { status: 404 }),
   });
 });
 afterAll(() => server.stop(true));
@@ -106,6 +108,7 @@ beforeEach(() => {
   denials = [];
   refused = [];
   recordFails = false;
+  atEdge = ingress;
 });
 
 interface Clients {
@@ -174,6 +177,19 @@ describe.each(Object.entries(protocols))('over %s', (_, open) => {
       [{ method: 'monoauth.feed.v1.FeedService/Register', permission: 'feed:follow', ingress }],
     ]);
     expect(denials[0]?.caller).toBeUndefined();
+  });
+
+  test('a refusal of the edge is said in the protocol, and recorded where the edge has found the tenant', async () => {
+    const refusal = new Refusal('not_authenticated', 'token refused: it has been revoked');
+    for (const found of [tenant, undefined]) {
+      atEdge = { ...ingress, tenant: found, refusal };
+      const error = await errorOf(clients.feed.register({ name: 'one' }, as('one feed:follow')));
+      expect([error.code, error.rawMessage, ran]).toEqual([Code.Unauthenticated, refusal.detail, []]);
+    }
+    expect(denials).toMatchObject([{ method: 'monoauth.feed.v1.FeedService/Register', refusal, ingress: { tenant } }]);
+    atEdge = { ...ingress, refusal: new Refusal('feed_stale', 'revocations cannot be known now') };
+    const error = await errorOf(clients.feed.register({ name: 'one' }, as('one feed:follow')));
+    expect([error.code, ran, denials.length]).toEqual([Code.Unavailable, [], 1]);
   });
 
   test('a caller without the permission is denied, with a reason, before anything runs', async () => {
