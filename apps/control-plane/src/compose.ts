@@ -31,6 +31,7 @@ import type { Http2Exchange, Ingress } from '@mono-auth/transport';
 import type { Logger } from 'pino';
 import { composeTokens } from './compose-tokens.ts';
 import { ConfigError } from './config.ts';
+import { type GatewayTokens, gatewayTokens } from './gateway-tokens.ts';
 import { grantDoors } from './grant-doors.ts';
 import { provisionSteps } from './provision-steps.ts';
 import { createRoutes } from './routes.ts';
@@ -55,6 +56,8 @@ export interface ControlPlane {
   fetch(request: Request, ingress: Ingress): Promise<Response>;
   /** The same for an RPC over HTTP/2; undefined when the path names none. */
   http2(exchange: Http2Exchange, ingress: Ingress): Promise<void> | undefined;
+  /** Tokens by which the gateway of this process follows the feed of one tenant. */
+  gatewayTokens(tenantId: TenantId): GatewayTokens;
   /** Ends every stream of the feed, and takes no new one: the first thing to do when stopping. */
   endStreams(): void;
   readonly tenants: TenantDirectory;
@@ -110,6 +113,7 @@ export async function createControlPlane(deps: ControlPlaneDeps): Promise<Contro
       return routes.fetch(request, ingress);
     },
     http2: routes.http2,
+    gatewayTokens: (tenantId) => gatewayTokens(parts, tenantId),
     endStreams: () => parts.feed.endStreams(),
     tenants: parts.tenants,
     provision: (input) => provisionAsInstallation(parts, provisioning, input),

@@ -1,3 +1,4 @@
+export { ensureGatewayClient } from './gateway-client.ts';
 /** Resources as whoever makes tokens for them asks. */
 export {
   selectDefaultResource as findDefaultResource,

@@ -94,6 +94,16 @@ export async function selectClientByExternalId(tx: TenantTx, externalId: string)
   return rows[0] && clientOf(rows[0]);
 }
 
+/** The approved client that is the server of a resource. */
+export async function selectClientByResource(tx: TenantTx, resource: string): Promise<Client | undefined> {
+  const rows = await tx.sql<ClientRow>`
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
+    from mono.clients
+    where tenant_id = ${uuidOf(tx.tenantId)} and resource = ${resource} and status = 'approved'`;
+  return rows[0] && clientOf(rows[0]);
+}
+
 /** The same, and nobody else changes it until the transaction ends. */
 export async function lockClient(tx: TenantTx, id: ClientId): Promise<Client | undefined> {
   const rows = await tx.sql<ClientRow>`
