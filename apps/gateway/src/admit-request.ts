@@ -4,6 +4,7 @@ import type { Runtime } from '@mono-auth/core/runtime';
 import type { Ingress } from '@mono-auth/transport';
 import { type CertificateSource, takeCertificate } from './client-certificate.ts';
 import { checkPath } from './request-path.ts';
+import type { RevocationWatch } from './revocation-watch.ts';
 import { stripHeaders } from './strip-headers.ts';
 import { agree, fromBody, fromHost, fromPath, fromQuery, fromToken } from './tenant-names.ts';
 
@@ -21,6 +22,8 @@ export interface AdmissionDeps {
   find(name: string): Promise<RoutedTenant | undefined>;
   /** Where a trusted proxy puts the certificates of TLS clients; absent: they count from nobody. */
   readonly clientCertificates?: CertificateSource | undefined;
+  /** Refuses what was revoked; without it the control plane alone does. */
+  readonly revocations?: Pick<RevocationWatch, 'check'>;
   /** Told of every request that ends here. */
   onRefusal(refusal: Refusal, requestId: string): void;
 }
@@ -47,7 +50,7 @@ export interface Admitted {
 
 /**
  * The rules of the edge, the same on every listener: identity headers go, the path has one reading, and everything that
- * names a tenant names the same one, which is active.
+ * names a tenant names the same one, which is active and has not revoked the token that came.
  */
 export function createAdmission(deps: AdmissionDeps): (arrival: Arrival) => Promise<Admitted> {
   const baseHost = new URL(deps.baseUrl).host;
@@ -65,16 +68,19 @@ export function createAdmission(deps: AdmissionDeps): (arrival: Arrival) => Prom
       ...(body ? fromBody(headers.get('content-type') ?? '', body) : []),
       ...fromToken(headers.get('authorization'), deps.baseUrl),
     ];
+    /** Also beside a refusal, once the names agree: then the tenant's log has its evidence. */
+    let named: Ingress['tenant'];
     try {
       checkPath(rawPathOf(sent));
       const tenant = await agree(names(), deps.find);
       if (tenant && tenant.status !== 'active') throw notFound('tenant');
-      const named = tenant && { id: tenant.id, slug: tenant.slug };
+      if (tenant) named = { id: tenant.id, slug: tenant.slug };
+      if (tenant) await deps.revocations?.check(url.pathname, headers.get('authorization'), tenant);
       return { headers, ingress: { requestId, ip, tenant: named, possession, refusal: undefined } };
     } catch (error) {
       const refusal = asRefusal(error);
       deps.onRefusal(refusal, requestId);
-      return { headers, ingress: { requestId, ip, tenant: undefined, refusal } };
+      return { headers, ingress: { requestId, ip, tenant: named, refusal } };
     }
   };
 }

@@ -1,14 +1,15 @@
 import { Refusal } from '@mono-auth/core/errors';
 import { requestBytesMax } from '@mono-auth/core/limits';
-import { type Ingress, toOAuthError } from '@mono-auth/transport';
+import { toOAuthError } from '@mono-auth/transport';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
 import { type AdmissionDeps, createAdmission } from './admit-request.ts';
+import type { Forward } from './in-process-fetch.ts';
 
 export interface GatewayDeps extends AdmissionDeps {
   /** The control plane: in process, or over HTTP. Gets requests that carry no identity header of a client's. */
-  forward(request: Request, ingress: Ingress): Promise<Response>;
+  readonly forward: Forward;
 }
 
 export interface GatewayEnv {

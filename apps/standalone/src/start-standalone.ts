@@ -1,14 +1,14 @@
-import { type Config, type ControlPlane, createControlPlane } from '@mono-auth/control-plane';
+import { type Config, createControlPlane } from '@mono-auth/control-plane';
 import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
 import { Database, deriveDatabaseSecrets } from '@mono-auth/database';
-import { createAdmission, createGateway } from '@mono-auth/gateway';
 import { runWorker } from '@mono-auth/worker';
 import type { Logger } from 'pino';
 import { createAdmin } from './admin.ts';
 import { openDataDirectory, openKek } from './data-directory.ts';
 import { migrateSchema, openDatabaseServer } from './embedded-database.ts';
-import { type GrpcListener, openGrpcListener } from './grpc-listener.ts';
-import { type Listener, openListener } from './listener.ts';
+import { openGrpcListener } from './grpc-listener.ts';
+import { openListener } from './listener.ts';
+import { openEdge } from './open-edge.ts';
 import { type FirstOperator, seedFirstStart } from './seed/first-start.ts';
 
 export interface Standalone {
@@ -103,38 +103,17 @@ async function start(
   await controlPlane.tenants.warm();
   signal.throwIfAborted();
 
-  openEdge(edge, grpc, { controlPlane, runtime, baseUrl, log, config });
+  const revocations = openEdge(edge, grpc, { controlPlane, runtime, baseUrl, log, config });
   unready = () => databaseFailures(database);
   // The last to open is the first to close: nobody is answered by half a server, and balancers hear of it first.
   started.push(async () => {
     unready = async () => ['stopping'];
+    // Before the streams that it follows: it would only begin them anew.
+    await Promise.race([revocations.close(), Bun.sleep(drainMs)]);
     controlPlane.endStreams();
     await Promise.all([edge.stop(drainMs), grpc.stop(drainMs)]);
   });
   return { baseUrl, firstOperator, stop };
-}
-
-function openEdge(
-  edge: Listener,
-  grpc: GrpcListener,
-  deps: { controlPlane: ControlPlane; runtime: Runtime; baseUrl: string; log: Logger; config: Config },
-): void {
-  const { controlPlane, runtime, baseUrl, log, config } = deps;
-  const { MONO_CLIENT_CERT_HEADER: header, MONO_TRUSTED_PROXIES: trustedProxies } = config;
-  const rules: Parameters<typeof createAdmission>[0] = {
-    runtime,
-    baseUrl,
-    find: controlPlane.tenants.find,
-    clientCertificates: header === undefined ? undefined : { header, trustedProxies },
-    onRefusal: (refusal, requestId) => log.info({ requestId, reason: refusal.reason, err: refusal.cause }, 'refused'),
-  };
-  const gateway = createGateway({ ...rules, forward: controlPlane.fetch });
-  edge.serve((request, ip) => gateway.fetch(request, { ip }));
-  grpc.serve({
-    admit: createAdmission(rules),
-    http2: controlPlane.http2,
-    onError: (err) => log.error({ err }, 'a call failed'),
-  });
 }
 
 async function databaseFailures(database: Database): Promise<string[]> {

@@ -2,14 +2,22 @@ import { type ControlPlane, createControlPlane } from '@mono-auth/control-plane'
 import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
 import { platformSlug } from '@mono-auth/core/tenant-slug';
 import type { Database } from '@mono-auth/database';
-import { createGateway, type GatewayDeps } from '@mono-auth/gateway';
+import {
+  createGateway,
+  type GatewayDeps,
+  openRevocationWatch,
+  type RevocationWatch,
+  type RevocationWatchDeps,
+} from '@mono-auth/gateway';
 import type { Tenant } from '@mono-auth/tenants';
+import type { Ingress } from '@mono-auth/transport';
 import pino from 'pino';
 import { Person } from '../tour/person.ts';
 
 export interface Installation {
   readonly baseUrl: string;
   readonly controlPlane: ControlPlane;
+  readonly revocations: RevocationWatch;
   /** Provisions a tenant whose owner is `owner@example.test` unless another is named. */
   provision(slug: string, owner?: string): Promise<Tenant>;
   signIn(slug: string, email?: string): Promise<Person>;
@@ -31,6 +39,10 @@ export interface InstallationOptions {
   readonly runtime?: Runtime;
   /** Where a proxy in front puts the certificates of clients, and which proxies are trusted with that. */
   readonly clientCertificates?: GatewayDeps['clientCertificates'];
+  /** Told of every request that the gateway hands on, with what the edge found. */
+  readonly onForward?: (ingress: Ingress) => void;
+  /** Replaces what the gateway's watch is made of. */
+  readonly watch?: Partial<RevocationWatchDeps>;
 }
 
 /** The whole server on a port of its own, over the database of one test file: the gateway, the control plane, no worker. */
@@ -42,6 +54,8 @@ export async function openInstallation(
     hostname = '127.0.0.1',
     redisUrl,
     runtime = systemRuntime,
+    onForward,
+    watch,
     ...edge
   }: InstallationOptions = {},
 ): Promise<Installation> {
@@ -59,12 +73,22 @@ export async function openInstallation(
     ...{ database, runtime, kek, baseUrl, log, redisUrl },
     clientCertificates: edge.clientCertificates !== undefined,
   });
+  const revocations = openRevocationWatch({
+    ...{ runtime, baseUrl, name: 'gateway', forward: controlPlane.fetch },
+    tokens: ({ id }) => controlPlane.gatewayTokens(id),
+    onError: () => {},
+    ...watch,
+  });
   const gateway = createGateway({
     ...edge,
     runtime,
     baseUrl,
+    revocations,
     find: controlPlane.tenants.find,
-    forward: controlPlane.fetch,
+    forward(request, ingress) {
+      onForward?.(ingress);
+      return controlPlane.fetch(request, ingress);
+    },
     onRefusal: () => {},
   });
   handle = (request, ip) => tamper(request, async () => gateway.fetch(request, { ip }));
@@ -76,9 +100,11 @@ export async function openInstallation(
   return {
     baseUrl,
     controlPlane,
+    revocations,
     provision,
     signIn: (slug, email = ownerEmail) => Person.signIn(baseUrl, slug, email, ownerPassword),
     async close() {
+      await revocations.close();
       await server.stop(true);
       await controlPlane.close();
     },

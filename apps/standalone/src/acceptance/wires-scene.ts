@@ -38,7 +38,7 @@ export async function openWiresScene(database: Database, kek: Uint8Array, slug: 
   const arrived: Headers[] = [];
   grpc.serve({
     admit: createAdmission({
-      ...{ runtime, baseUrl, onRefusal: () => {} },
+      ...{ runtime, baseUrl, revocations: installation.revocations, onRefusal: () => {} },
       find: controlPlane.tenants.find,
     }),
     http2(exchange, ingress) {

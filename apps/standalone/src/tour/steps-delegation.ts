@@ -1,5 +1,6 @@
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { type AccessTokenClaims, actorChain } from '@mono-auth/core/token-claims';
+import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
 import { decodeJwt } from 'jose';
 import { hold, need, ordersResource, type Scene, type Step } from './scene.ts';
@@ -55,6 +56,7 @@ export const delegationSteps: readonly Step[] = [
     async tell(scene) {
       const revocations = await need(scene, 'owner').rpc(RevocationService);
       const hostId = need(scene, 'host').enrolled.hostId;
+      const { subscribers } = await (await need(scene, 'owner').rpc(FeedService)).listSubscribers({});
       const started = systemRuntime.monotonicMs();
       const { revocation, receipt } = await revocations.revoke({
         target: { target: { case: 'hostId', value: hostId } },
@@ -63,7 +65,8 @@ export const delegationSteps: readonly Step[] = [
       });
       const tookMs = systemRuntime.monotonicMs() - started;
       const refused = await order(scene, 'GET');
-      hold(receipt?.enforced === receipt?.registered && receipt?.registered === 1, 'enforced at 1 of 1');
+      const all = subscribers.length;
+      hold(all > 0 && receipt?.registered === all && receipt.enforced === all, `enforced at ${all} of ${all}`);
       hold(refused.status === 401, `the service refuses the token (${refused.status})`);
       const again = await need(scene, 'hostCredentials')
         .exchange({ subjectToken: need(scene, 'subjectToken'), audience: ordersResource(scene) })

@@ -109,7 +109,8 @@ test('the story holds twice in a row, each step with its evidence', async () => 
       const line = told.indexOf(`${index + 1}/${story.length} ${title}`);
       expect(told[line + 1]).toMatch(/^ {6}\S/);
     }
-    expect(told.join('\n')).toContain('enforced at 1 of 1');
+    // The service and the gateway itself.
+    expect(told.join('\n')).toContain('enforced at 2 of 2');
   }
 });
 
