@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { base64url } from '@mono-auth/core/encoding';
+import { newId } from '@mono-auth/core/ids';
+import { systemRuntime } from '@mono-auth/core/runtime';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorFile } from './seed/first-start.ts';
@@ -227,6 +230,34 @@ describe('an installation on its own database', () => {
     server.child.stdin?.end();
     expect((await server.ended).code).toBe(0);
     expect(isRunning(pid)).toBe(false);
+  });
+
+  test('the gateway of a server that was killed is the same subscriber after the next start, and follows on', async () => {
+    const fixed = { ...env, MONO_LISTEN: `127.0.0.1:${await freePort()}` };
+    const gateways = async (server: Run) => {
+      const baseUrl = await urlOf(server);
+      const person = await Person.signIn(baseUrl, 'platform', 'operator@mono.localhost', operator().password);
+      const feed = await person.rpc(FeedService);
+      return async () =>
+        (await feed.listSubscribers({})).subscribers.map(({ id, name, principal }) => ({ id, name, principal }));
+    };
+    const killed = run(fixed);
+    const before = await gateways(killed);
+    await expect.poll(before, { timeout: 10_000 }).toHaveLength(1);
+    const known = await before();
+    expect(known[0]).toMatchObject({ name: expect.stringMatching(/^gateway-[0-9a-f]{8}$/) });
+    await killed.stop('SIGKILL');
+    const server = run(fixed);
+    const after = await gateways(server);
+    const person = await Person.signIn(await urlOf(server), 'platform', 'operator@mono.localhost', operator().password);
+    const revocations = await person.rpc(RevocationService);
+    await after();
+    const target = { target: { case: 'tokenId', value: newId(systemRuntime, 'tok') } } as const;
+    // As soon as it follows again it applies this; until the lease of the killed one is over nobody says more.
+    const { receipt } = await revocations.revoke({ target, reason: 'test', waitMs: 15_000 });
+    expect(receipt).toMatchObject({ enforced: 1, registered: 1 });
+    expect(await after()).toEqual(known);
+    expect(await server.stop()).toBe(0);
   });
 
   test('a start after kill -9 of the server and its database recovers, and another key is refused', async () => {
