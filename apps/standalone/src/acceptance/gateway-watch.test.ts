@@ -189,6 +189,18 @@ test('a receipt counts the gateway; one that has died is fenced, and comes back 
   }
 });
 
+test('an operator who revokes the gateway’s client ends the watching for good; relaxed routes are served on', async () => {
+  const { owner, token } = await watchedTenant();
+  const { clients } = await rpcClient(owner.issuer, ClientService, token).listClients({});
+  const target = { target: { case: 'clientId', value: clients[0]?.id ?? '' } } as const;
+  await rpcClient(owner.issuer, RevocationService, token).revoke({ target, reason: 'not wanted' });
+  await until('stale', async () => (await call(owner, token, strict)).status === 503);
+  await systemRuntime.sleep(1_000);
+  expect(await asked(owner, token, strict)).toMatchObject({ status: 503, forwarded: 0 });
+  expect(await asked(owner, token)).toMatchObject({ status: 200, forwarded: 1 });
+  expect((await rpcClient(owner.issuer, ClientService, token).listClients({})).clients).toHaveLength(1);
+});
+
 /** Another gateway before the same control plane. */
 function openWatch(
   limits: { tenantsMax?: number; heldMs?: number; idleMs?: number },
