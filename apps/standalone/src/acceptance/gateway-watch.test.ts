@@ -109,7 +109,14 @@ test('the gRPC port has the same admission: the token is refused there too', asy
   const admit = createAdmission({ runtime: systemRuntime, baseUrl, find, revocations, onRefusal: () => {} });
   const reasonOf = async (bearer: string) => {
     const headers = new Headers({ authorization: `Bearer ${bearer}` });
-    const arrival = { url: `http://localhost/${relaxed}`, headers, host: 'localhost', body: undefined, method: 'POST', ip: '' };
+    const arrival = {
+      url: `http://localhost/${relaxed}`,
+      headers,
+      host: 'localhost',
+      body: undefined,
+      method: 'POST',
+      ip: '',
+    };
     return (await admit(arrival)).ingress.refusal?.reason;
   };
   expect([await reasonOf(dead), await reasonOf(token)]).toEqual(['not_authenticated', undefined]);

@@ -69,16 +69,6 @@ export const platformTables: readonly PlatformTable[] = [
     privileges: ['SELECT (tenant_id)', 'SELECT (kind)', 'SELECT (digest)', 'SELECT (expires_at)', 'DELETE'],
     reason: 'the sweep of what has expired; values stay unread and keys are digests',
   },
-  ...['refresh_tokens', 'pushed_requests'].map((table) => ({
-    table: `mono.${table}`,
-    privileges: ['SELECT (tenant_id)', 'SELECT (digest)', 'SELECT (expires_at)', 'DELETE'],
-    reason: 'the sweep of what has expired; a row is known by its digest and a time',
-  })),
-  {
-    table: 'mono.device_codes',
-    privileges: ['SELECT (tenant_id)', 'SELECT (id)', 'SELECT (expires_at)', 'DELETE'],
-    reason: 'the sweep of what has expired; a row is known by its id and a time',
-  },
   {
     table: 'mono.session_clients',
     privileges: ['SELECT (tenant_id)', 'SELECT (created_at)', 'DELETE'],
