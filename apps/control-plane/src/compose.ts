@@ -2,6 +2,7 @@ import { hkdfSync } from 'node:crypto';
 import { sealTenant, unsealedTenants } from '@mono-auth/audit';
 import { createEphemeral, type Ephemeral, RedisSettingError, sweepEphemeral } from '@mono-auth/cache';
 import { clientParticipant, livingResources } from '@mono-auth/clients';
+import { sweepRegistrations } from '@mono-auth/clients/registration';
 import { utf8 } from '@mono-auth/core/encoding';
 import { notFound, type Refusal } from '@mono-auth/core/errors';
 import { newId, type TenantId } from '@mono-auth/core/ids';
@@ -128,6 +129,7 @@ export async function createControlPlane(deps: ControlPlaneDeps): Promise<Contro
         await sweepConsumed(deps);
         await sweepGrants(deps);
         await logouts.sweepSessionClients(deps);
+        await sweepRegistrations({ ...deps, tenants: parts.tenants });
       },
     },
     close: () => parts.ephemeral.close(),

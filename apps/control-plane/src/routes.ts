@@ -1,6 +1,7 @@
 import type { ConnectRouter } from '@connectrpc/connect';
 import { append, auditService, recordDenial } from '@mono-auth/audit';
 import { clientService } from '@mono-auth/clients';
+import { registrationEndpoint } from '@mono-auth/clients/registration';
 import { notFound } from '@mono-auth/core/errors';
 import type { Caller } from '@mono-auth/core/principal';
 import { platformSlug } from '@mono-auth/core/tenant-slug';
@@ -83,6 +84,8 @@ function createHttp(parts: Parts, rpc: RpcServer, authenticate: AccessEffects['a
   app.route('/', discoveryRoutes(parts.tokens));
   const followFeed = feedSseRoute({ rpc, ingressOf: parts.ingressOf });
   app.get('/t/:slug/feed', (c) => followFeed(c.req.raw));
+  const register = registrationEndpoint({ ...parts, originOf: parts.ingressOf });
+  app.all('/t/:slug/oauth2/register/:clientId?', (c) => register(c.req.raw, c.req.param()));
   app.route('/t/:slug', tokenRoutes(parts.tokens));
   app.route('/t/:slug', logRoutes(parts, authenticate));
   app.route('/t/:slug', parts.identity.routes());

@@ -1,5 +1,6 @@
 import { sealTenant, unsealedTenants } from '@mono-auth/audit';
 import { createEphemeral, type Ephemeral, sweepEphemeral } from '@mono-auth/cache';
+import { sweepRegistrations } from '@mono-auth/clients/registration';
 import { notFound } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
@@ -80,6 +81,7 @@ async function composeJobs({ database, ephemeral, runtime }: Stores, config: Wor
       await logouts.sweepSessionClients({ database, runtime });
       await sweepConsumed({ database, runtime });
       await sweepGrants({ database, runtime });
+      await sweepRegistrations({ database, runtime, tenants });
     },
   };
 }

@@ -97,6 +97,13 @@ export const refusals = {
     exit: 2,
     retry: false,
   },
+  unapproved_software_statement: {
+    connect: 'invalid_argument',
+    oauth: 'unapproved_software_statement',
+    http: 400,
+    exit: 2,
+    retry: false,
+  },
   invite_used: { connect: 'failed_precondition', oauth: 'invalid_grant', http: 409, exit: 7, retry: false },
   already_exists: { connect: 'already_exists', oauth: 'invalid_request', http: 409, exit: 7, retry: false },
   stale_version: { connect: 'aborted', oauth: 'invalid_request', http: 409, exit: 7, retry: false },

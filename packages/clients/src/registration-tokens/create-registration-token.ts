@@ -6,6 +6,7 @@ import { checkRepetition, type KeyedRequest, keyedRequest } from '@mono-auth/cor
 import type { TenantTx } from '@mono-auth/database';
 import { readName } from '../client-fields.ts';
 import type { Environment } from '../manifest.ts';
+import { userOf } from '../require-client.ts';
 import { secretDigest } from '../secrets/client-secret.ts';
 import { insertRegistrationToken, selectRegistrationTokenByIdempotencyKey } from '../store/registration-tokens.ts';
 import type { RegistrationToken } from './registration-token.ts';
@@ -43,6 +44,7 @@ export async function createRegistrationToken(
     expiresAtMs: createdAtMs + (input.ttlSeconds || ttlSecondsDefault) * 1000,
     usedForClientId: undefined,
     revoked: false,
+    ownerUserId: userOf(call.caller.principal),
   };
   const { label, environment, ttlSeconds } = input;
   const request = keyedRequest(input.idempotencyKey, { label, environment, ttlSeconds });

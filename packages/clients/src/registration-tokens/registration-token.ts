@@ -1,4 +1,4 @@
-import type { ClientId, Id } from '@mono-auth/core/ids';
+import type { ClientId, Id, UserId } from '@mono-auth/core/ids';
 import type { Environment } from '../manifest.ts';
 
 /** An initial access token (RFC 7591 §3): whoever holds it registers one client, as a draft of its environment. */
@@ -11,4 +11,6 @@ export interface RegistrationToken {
   readonly expiresAtMs: number;
   readonly usedForClientId: ClientId | undefined;
   readonly revoked: boolean;
+  /** The person who made it, and answers for the client; undefined where a machine did. */
+  readonly ownerUserId: UserId | undefined;
 }

@@ -1,4 +1,4 @@
-import { type Id, idFromUuid, uuidOf } from '@mono-auth/core/ids';
+import { type ClientId, type Id, idFromUuid, uuidOf } from '@mono-auth/core/ids';
 import type { KeyedRequest } from '@mono-auth/core/request-digest';
 import type { TenantTx } from '@mono-auth/database';
 import type { Environment } from '../manifest.ts';
@@ -12,6 +12,7 @@ interface TokenRow {
   expires_at: Date;
   used_for_client_id: string | null;
   revoked: boolean;
+  owner_user_id: string | null;
 }
 
 function tokenOf(row: TokenRow): RegistrationToken {
@@ -23,6 +24,7 @@ function tokenOf(row: TokenRow): RegistrationToken {
     expiresAtMs: row.expires_at.getTime(),
     usedForClientId: row.used_for_client_id === null ? undefined : idFromUuid('cli', row.used_for_client_id),
     revoked: row.revoked,
+    ownerUserId: row.owner_user_id === null ? undefined : idFromUuid('usr', row.owner_user_id),
   };
 }
 
@@ -35,9 +37,10 @@ export async function insertRegistrationToken(
 ): Promise<boolean> {
   const rows = await tx.sql<{ id: string }>`
     insert into mono.registration_tokens (tenant_id, id, digest, label, environment, created_at, expires_at, revoked,
-      idempotency_key, request_digest)
+      idempotency_key, request_digest, owner_user_id)
     values (${uuidOf(tx.tenantId)}, ${uuidOf(token.id)}, ${digest}, ${token.label}, ${token.environment},
-      ${new Date(token.createdAtMs)}, ${new Date(token.expiresAtMs)}, false, ${request?.key}, ${request?.digest})
+      ${new Date(token.createdAtMs)}, ${new Date(token.expiresAtMs)}, false, ${request?.key}, ${request?.digest},
+      ${token.ownerUserId && uuidOf(token.ownerUserId)})
     on conflict do nothing
     returning id`;
   return rows.length === 1;
@@ -48,7 +51,8 @@ export async function selectRegistrationTokenByIdempotencyKey(
   key: string,
 ): Promise<{ token: RegistrationToken; requestDigest: Uint8Array | null } | undefined> {
   const [row] = await tx.sql<TokenRow & { request_digest: Uint8Array | null }>`
-    select id, label, environment, created_at, expires_at, used_for_client_id, revoked, request_digest
+    select id, label, environment, created_at, expires_at, used_for_client_id, revoked, owner_user_id,
+      request_digest
     from mono.registration_tokens where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
   return row && { token: tokenOf(row), requestDigest: row.request_digest };
 }
@@ -60,7 +64,7 @@ export async function selectRegistrationTokens(
   limit: number,
 ): Promise<RegistrationToken[]> {
   const rows = await tx.sql<TokenRow>`
-    select id, label, environment, created_at, expires_at, used_for_client_id, revoked
+    select id, label, environment, created_at, expires_at, used_for_client_id, revoked, owner_user_id
     from mono.registration_tokens
     where tenant_id = ${uuidOf(tx.tenantId)}
       and (${after && uuidOf(after)}::uuid is null or id < ${after && uuidOf(after)}::uuid)
@@ -70,7 +74,7 @@ export async function selectRegistrationTokens(
 
 export async function lockRegistrationToken(tx: TenantTx, id: Id<'iat'>): Promise<RegistrationToken | undefined> {
   const [row] = await tx.sql<TokenRow>`
-    select id, label, environment, created_at, expires_at, used_for_client_id, revoked
+    select id, label, environment, created_at, expires_at, used_for_client_id, revoked, owner_user_id
     from mono.registration_tokens where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)} for update`;
   return row && tokenOf(row);
 }
@@ -78,5 +82,22 @@ export async function lockRegistrationToken(tx: TenantTx, id: Id<'iat'>): Promis
 export async function updateTokenRevoked(tx: TenantTx, id: Id<'iat'>): Promise<void> {
   await tx.sql`
     update mono.registration_tokens set revoked = true
+    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
+}
+
+/** The one with this digest; nobody else uses it until the transaction ends. */
+export async function lockRegistrationTokenByDigest(
+  tx: TenantTx,
+  digest: Uint8Array,
+): Promise<RegistrationToken | undefined> {
+  const [row] = await tx.sql<TokenRow>`
+    select id, label, environment, created_at, expires_at, used_for_client_id, revoked, owner_user_id
+    from mono.registration_tokens where tenant_id = ${uuidOf(tx.tenantId)} and digest = ${digest} for update`;
+  return row && tokenOf(row);
+}
+
+export async function updateTokenUsed(tx: TenantTx, id: Id<'iat'>, clientId: ClientId): Promise<void> {
+  await tx.sql`
+    update mono.registration_tokens set used_for_client_id = ${uuidOf(clientId)}
     where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
 }

@@ -1,0 +1,2 @@
+export { registrationEndpoint } from './registration-endpoint.ts';
+export { sweepRegistrations } from './sweep-registrations.ts';
