@@ -30,6 +30,7 @@ import {
 import { Hono } from 'hono';
 import type { Parts } from './compose.ts';
 import { logRoutes } from './log-routes.ts';
+import { prepareClients } from './prepare-clients.ts';
 
 interface Routes {
   fetch(request: Request, ingress: Ingress): Promise<Response>;
@@ -84,6 +85,7 @@ function createHttp(parts: Parts, rpc: RpcServer, authenticate: AccessEffects['a
   app.route('/', discoveryRoutes(parts.tokens));
   const followFeed = feedSseRoute({ rpc, ingressOf: parts.ingressOf });
   app.get('/t/:slug/feed', (c) => followFeed(c.req.raw));
+  app.use('/t/:slug/oauth2/*', prepareClients(parts));
   const register = registrationEndpoint({ ...parts, originOf: parts.ingressOf });
   app.all('/t/:slug/oauth2/register/:clientId?', (c) => register(c.req.raw, c.req.param()));
   app.route('/t/:slug', tokenRoutes(parts.tokens));

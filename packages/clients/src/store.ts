@@ -114,6 +114,16 @@ export async function lockClient(tx: TenantTx, id: ClientId): Promise<Client | u
   return rows[0] && clientOf(rows[0]);
 }
 
+/** The client that calls itself so, locked. */
+export async function lockClientByExternalId(tx: TenantTx, externalId: string): Promise<Client | undefined> {
+  const rows = await tx.sql<ClientRow>`
+    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
+      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
+    from mono.clients
+    where tenant_id = ${uuidOf(tx.tenantId)} and external_id = ${externalId} for update`;
+  return rows[0] && clientOf(rows[0]);
+}
+
 /** The client that an idempotency key has made, with what was asked for: null where an earlier release has written it. */
 export async function selectClientByIdempotencyKey(
   tx: TenantTx,

@@ -14,17 +14,36 @@ export interface GuardedFetchOptions {
   readonly resolve?: (hostname: string) => Promise<readonly string[]>;
 }
 
+/** A text and what its server says about it; headers that it does not send are empty. */
+export interface GuardedAnswer {
+  readonly text: string;
+  readonly contentType: string;
+  readonly cacheControl: string;
+}
+
+/** Gets a text as `fetchGuardedAnswer` does, where its server has nothing to say about it. */
+export async function fetchGuarded(uri: string, options: GuardedFetchOptions): Promise<string> {
+  return (await fetchGuardedAnswer(uri, options)).text;
+}
+
 /**
  * Gets a text that somebody else has named to us. It must not become a way into our network, so: https, no redirects, no
  * special-use address (RFC 6890) among those of the host, the connection made to the address that was looked at (a name
  * server that answers twice differently gains nothing), and bounds of size and time.
  * @throws Refusal `invalid_request`, whose detail says what was wrong with the answer or the URL.
  */
-export async function fetchGuarded(uri: string, options: GuardedFetchOptions): Promise<string> {
+export async function fetchGuardedAnswer(uri: string, options: GuardedFetchOptions): Promise<GuardedAnswer> {
   const url = readUrl(uri, options);
   const signal = AbortSignal.timeout(options.msMax);
   const address = await within(signal, pinAddress(url, options));
-  return textOf(await request(url, address, options.bytesMax, signal));
+  const { bytes, headers } = await request(url, address, options.bytesMax, signal);
+  const { 'content-type': contentType = '', 'cache-control': cacheControl = '' } = headers;
+  return { text: textOf(bytes), contentType, cacheControl };
+}
+
+interface RawAnswer {
+  readonly bytes: Uint8Array;
+  readonly headers: http.IncomingHttpHeaders;
 }
 
 function readUrl(uri: string, { allowLoopback }: GuardedFetchOptions): URL {
@@ -59,7 +78,7 @@ async function resolveBySystem(hostname: string): Promise<string[]> {
   return found.map(({ address }) => address);
 }
 
-function request(url: URL, address: string, bytesMax: number, signal: AbortSignal): Promise<Uint8Array> {
+function request(url: URL, address: string, bytesMax: number, signal: AbortSignal): Promise<RawAnswer> {
   const isTls = url.protocol === 'https:';
   return new Promise((resolve, reject) => {
     const sent = (isTls ? https : http).request({
@@ -85,7 +104,9 @@ function request(url: URL, address: string, bytesMax: number, signal: AbortSigna
       });
       response.on('error', (cause) => reject(refuse('it breaks off', cause)));
       response.on('close', () => reject(refuse('it breaks off')));
-      response.on('end', () => (size > bytesMax ? undefined : resolve(Buffer.concat(chunks))));
+      response.on('end', () =>
+        size > bytesMax ? undefined : resolve({ bytes: Buffer.concat(chunks), headers: response.headers }),
+      );
     });
     sent.end();
   });

@@ -19,6 +19,9 @@ export interface ClientMetadata {
   readonly clientSecret: string | undefined;
 }
 
+/** RFC 7591 §2: of a registration that names none. */
+export const authMethodDefault: AuthMethod = 'client_secret_basic';
+
 /** Most items of a list and most characters of a text, as the API accepts them. */
 const itemsMax = 16;
 const charsMax = 512;
@@ -58,26 +61,27 @@ type Sent = z.output<typeof schema>;
 
 /**
  * Reads client metadata from JSON. A member that is null counts as left out (RFC 7592 §2.2).
+ * @param authMethod of those that name none; undefined: the one that their keys ask for.
  * @throws Refusal `invalid_client_metadata`, `invalid_redirect_uri` or `unapproved_software_statement` naming the member.
  */
-export function readClientMetadata(json: string): ClientMetadata {
+export function readClientMetadata(json: string, authMethod: AuthMethod | undefined): ClientMetadata {
   const sent = readObject(json);
   // RFC 7591 §2.3: we know nobody whose word about others would count.
   if (sent.software_statement !== undefined) {
     throw new Refusal('unapproved_software_statement', 'software_statement: none is approved here');
   }
   // RFC 7591 §2: the default.
-  const grantTypes = sent.grant_types ?? [grantType.authorizationCode];
+  const grantTypes = sent.grant_types ?? [grantType.code];
   if (grantTypes.length === 0) throw refuse('grant_types: at least one');
   checkResponseTypes(sent, grantTypes);
   checkApplicationType(sent);
-  const ofPeople = [grantType.authorizationCode, grantType.deviceCode, grantType.refreshToken];
+  const ofPeople = [grantType.code, grantType.deviceCode, grantType.refreshToken];
   return {
     clientId: sent.client_id,
     name: sent.client_name,
     kind: grantTypes.some((grant) => ofPeople.some((one) => one === grant)) ? 'app' : 'machine',
     scopes: readScope(sent.scope),
-    manifest: manifestOf(sent, grantTypes),
+    manifest: { ...manifestOf(sent, grantTypes), authMethod: sent.token_endpoint_auth_method ?? authMethod },
     clientSecret: sent.client_secret,
   };
 }
@@ -103,7 +107,7 @@ function readObject(json: string): Sent {
 /** RFC 7591 §2.1: both lists say the same. The implicit and hybrid flows are not served (RFC 9700 §2.1.2). */
 function checkResponseTypes({ response_types: sent }: Sent, grantTypes: readonly string[]): void {
   if (sent === undefined) return;
-  const wanted = grantTypes.includes(grantType.authorizationCode) ? 'code' : '';
+  const wanted = grantTypes.includes(grantType.code) ? 'code' : '';
   if (sent.join(',') !== wanted) {
     throw refuse(`response_types: ${wanted === '' ? 'none without' : 'exactly code with'} authorization_code`);
   }
@@ -129,8 +133,6 @@ function manifestOf(sent: Sent, grantTypes: string[]): ManifestInput {
     redirectUris: sent.redirect_uris ?? [],
     postLogoutRedirectUris: sent.post_logout_redirect_uris ?? [],
     backchannelLogoutUri: sent.backchannel_logout_uri ?? '',
-    // RFC 7591 §2: the default.
-    authMethod: sent.token_endpoint_auth_method ?? 'client_secret_basic',
     jwks: sent.jwks,
     jwksUri: sent.jwks_uri ?? '',
     tlsSubjectDn: sent.tls_client_auth_subject_dn ?? '',

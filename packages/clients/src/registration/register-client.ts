@@ -14,7 +14,7 @@ import { secretDigest } from '../secrets/client-secret.ts';
 import { lockRegistrationTokenByDigest, updateTokenUsed } from '../store/registration-tokens.ts';
 import { hasWaitingTwin, updateRegistrationDigest } from '../store/registrations.ts';
 import { insertClient } from '../store.ts';
-import { readClientMetadata } from './client-metadata.ts';
+import { authMethodDefault, readClientMetadata } from './client-metadata.ts';
 import { inRegistrationTerms, registeredManifest } from './registered-manifest.ts';
 import { freshRegistrationToken, registrationDenied } from './registration-credential.ts';
 import { type IssuedSecret, issueSecret } from './registration-secret.ts';
@@ -37,7 +37,7 @@ export async function registerClient(
   input: { readonly token: string; readonly json: string; readonly baseUrl: string },
 ): Promise<Registered> {
   const token = await requireUnused(tx, call.runtime, input.token);
-  const metadata = readClientMetadata(input.json);
+  const metadata = readClientMetadata(input.json, authMethodDefault);
   const { environment } = token;
   const about = { kind: metadata.kind, environment, manifest: undefined, proposed: undefined, baseUrl: input.baseUrl };
   const manifest = await registeredManifest(tx, call, metadata, about);

@@ -6,7 +6,7 @@ import type { Environment } from '../manifest.ts';
 import { selectDefaultResource } from '../store/resources.ts';
 
 /** Scopes of the issuer: who somebody is, and access while they are away (OpenID Connect Core 1.0 §5.4 and §11). */
-const issuerScopes: readonly string[] = ['openid', 'profile', 'email', 'offline_access'];
+export const issuerScopes: readonly string[] = ['openid', 'profile', 'email', 'offline_access'];
 
 interface Wanted {
   readonly kind: ClientKind;

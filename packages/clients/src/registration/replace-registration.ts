@@ -8,7 +8,7 @@ import { matchSecret } from '../secrets/match-secret.ts';
 import { selectRegistrationDigest } from '../store/registrations.ts';
 import { lockClient, selectClient } from '../store.ts';
 import { updateClient } from '../update-client.ts';
-import { type ClientMetadata, readClientMetadata } from './client-metadata.ts';
+import { authMethodDefault, type ClientMetadata, readClientMetadata } from './client-metadata.ts';
 import { inRegistrationTerms, registeredManifest } from './registered-manifest.ts';
 import { isRegistrationToken, registrationDenied } from './registration-credential.ts';
 import { type IssuedSecret, issueSecret } from './registration-secret.ts';
@@ -52,7 +52,7 @@ export async function replaceRegistration(
   const { baseUrl, json } = input;
   const client = await lockClient(tx, input.id);
   if (!client || client.status === 'retired') throw registrationDenied('the client was retired meanwhile');
-  const metadata = readClientMetadata(json);
+  const metadata = readClientMetadata(json, authMethodDefault);
   checkServerMembers(json);
   await checkIdentity(tx, call, client, metadata);
   const manifest = await registeredManifest(tx, call, metadata, { ...client, baseUrl });

@@ -36,7 +36,7 @@ export function showClientMetadata(
 
 function membersOf(manifest: Manifest): Record<string, unknown> {
   const { grantTypes, redirectUris, postLogoutRedirectUris, scopes, jwks, jwksUri, tlsSubjectDn, clientUri } = manifest;
-  const takesCodes = grantTypes.includes(grantType.authorizationCode);
+  const takesCodes = grantTypes.includes(grantType.code);
   return {
     grant_types: grantTypes,
     response_types: takesCodes ? ['code'] : [],

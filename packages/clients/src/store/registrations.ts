@@ -49,3 +49,24 @@ export async function clearExternalId(tx: TenantTx, id: ClientId): Promise<void>
   await tx.sql`
     update mono.clients set external_id = null where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
 }
+
+/** How many clients of metadata documents the tenant has, and how many of them wait for their first approval. */
+export async function countDocumentClients(tx: TenantTx): Promise<{ living: number; waiting: number }> {
+  const [row] = await tx.sql<{ living: number; waiting: number }>`
+    select count(*)::int as living, (count(*) filter (where status in ('draft', 'submitted')))::int as waiting
+    from mono.clients
+    where tenant_id = ${uuidOf(tx.tenantId)} and source = 'metadata_document' and status <> 'retired'`;
+  return row ?? { living: 0, waiting: 0 };
+}
+
+/** The living resources of an environment with their scopes, the oldest first. */
+export async function selectResourceScopes(
+  tx: TenantTx,
+  environment: Environment,
+  limit: number,
+): Promise<{ identifier: string; scopes: string[] }[]> {
+  return tx.sql<{ identifier: string; scopes: string[] }>`
+    select identifier, scopes from mono.resources
+    where tenant_id = ${uuidOf(tx.tenantId)} and environment = ${environment} and not retired
+    order by created_at, identifier limit ${limit}`;
+}

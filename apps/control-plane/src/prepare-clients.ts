@@ -1,0 +1,72 @@
+import { peerJwt } from '@mono-auth/clients';
+import { FetchedDocuments, type PrepareDeps, prepareClient } from '@mono-auth/clients/metadata-documents';
+import { Refusal } from '@mono-auth/core/errors';
+import { baseUrls } from '@mono-auth/tenants';
+import { toOAuthError } from '@mono-auth/transport';
+import type { MiddlewareHandler } from 'hono';
+import type { Parts } from './compose.ts';
+
+/** Longest form that is looked into, bytes: as long as the endpoints take. */
+const formBytesMax = 32 * 1024;
+
+/**
+ * Before any OAuth endpoint: a client that calls itself by the URL of its metadata document is brought up to date, so that
+ * everything behind finds it by that URL as every other client, and needs to know nothing about documents.
+ */
+export function prepareClients(parts: Parts): MiddlewareHandler {
+  const { hostname, protocol } = new URL(parts.baseUrl);
+  // An installation in development meets clients in development: both on this machine, neither with a certificate.
+  const allowLoopback = protocol === 'http:' && baseUrls.isLoopback(hostname);
+  const deps: PrepareDeps = { ...parts, documents: new FetchedDocuments(parts.runtime, { allowLoopback }) };
+  return async (c, next) => {
+    try {
+      const clientId = await clientIdOf(c.req.raw);
+      const tenant = clientId === undefined ? undefined : await parts.tenants.bySlug(c.req.param('slug') ?? '');
+      if (clientId !== undefined && tenant?.status === 'active') {
+        const { requestId, ip } = parts.ingressOf(c.req.raw);
+        await prepareClient(deps, clientId, { tenant, requestId, ip });
+      }
+    } catch (error) {
+      if (error instanceof Refusal) parts.onRefusal(error);
+      return toOAuthError(error);
+    }
+    return next();
+  };
+}
+
+/** The URL by which a client calls itself, if it does: as parameter, as user name, or as subject of its assertion. */
+async function clientIdOf(request: Request): Promise<string | undefined> {
+  // Each endpoint reads its own place, and so do we: what stands in another one is nobody's name.
+  if (request.method !== 'POST') return urlOnly(new URL(request.url).searchParams.get('client_id'));
+  const mediaType = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase();
+  if (mediaType !== 'application/x-www-form-urlencoded') return undefined;
+  const form = new URLSearchParams(await readStart(request.clone()));
+  return urlOnly(form.get('client_id') ?? subjectOf(form.get('client_assertion')));
+}
+
+/** The body; nothing where it is longer than any endpoint takes, which refuses it then. */
+async function readStart({ body }: Request): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.length;
+    if (size > formBytesMax) return '';
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function subjectOf(assertion: string | null): string | null {
+  if (assertion === null) return null;
+  try {
+    const { sub } = peerJwt.unverifiedClaims(assertion);
+    return typeof sub === 'string' ? sub : null;
+  } catch {
+    // The endpoint says what is wrong with it.
+    return null;
+  }
+}
+
+function urlOnly(clientId: string | null): string | undefined {
+  return clientId?.includes('://') ? clientId : undefined;
+}
