@@ -31,6 +31,7 @@ import { Hono } from 'hono';
 import type { Parts } from './compose.ts';
 import { logRoutes } from './log-routes.ts';
 import { prepareClients } from './prepare-clients.ts';
+import { resourceMetadataRoutes, withResourceMetadata } from './resource-metadata.ts';
 
 interface Routes {
   fetch(request: Request, ingress: Ingress): Promise<Response>;
@@ -72,8 +73,8 @@ export function createRoutes(
   return {
     async fetch(request, ingress) {
       const answered = rpc.fetch(request, rpcPathOf(request.url), ingress);
-      if (answered) return answered;
-      return ingress.refusal ? toOAuthError(ingress.refusal) : http.fetch(request);
+      const other = () => (ingress.refusal ? toOAuthError(ingress.refusal) : http.fetch(request));
+      return withResourceMetadata(parts.baseUrl, request, await (answered ?? other()));
     },
     http2: (exchange, ingress) => rpc.http2(exchange, rpcPathOf(exchange.url), ingress),
   };
@@ -83,6 +84,7 @@ export function createRoutes(
 function createHttp(parts: Parts, rpc: RpcServer, authenticate: AccessEffects['authenticate']): Hono {
   const app = new Hono();
   app.route('/', discoveryRoutes(parts.tokens));
+  app.route('/', resourceMetadataRoutes(parts));
   const followFeed = feedSseRoute({ rpc, ingressOf: parts.ingressOf });
   app.get('/t/:slug/feed', (c) => followFeed(c.req.raw));
   app.use('/t/:slug/oauth2/*', prepareClients(parts));

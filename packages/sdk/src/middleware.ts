@@ -24,6 +24,8 @@ export interface GuardOptions {
   readonly verifier: Verifier;
   /** Scope values that the token must all carry. */
   readonly scope?: readonly string[];
+  /** Where the service's metadata is (RFC 9728 §5.1): its challenges say so. */
+  readonly resourceMetadataUrl?: string | undefined;
 }
 
 /** RFC 7235 §2.1: the scheme's case does not matter. Two headers reach us joined by a comma, which no token has. */
@@ -37,10 +39,15 @@ const knownScheme = /^(?:Bearer|DPoP)(?: |$)/i;
  * No token: 401 without an error code. Not ours, expired or revoked: 401 `invalid_token`. Genuine, but without tenant or
  * scope, or without the scope that is needed: 403. Revocations unknown, or keys not to be had: 503.
  */
-export async function guard(request: Request, { verifier, scope = [] }: GuardOptions): Promise<Guarded | Response> {
+export async function guard(request: Request, options: GuardOptions): Promise<Guarded | Response> {
+  const { verifier, scope = [], resourceMetadataUrl } = options;
   const header = request.headers.get('authorization');
   if (header === null || !knownScheme.test(header)) {
-    return refuse(new Refusal('not_authenticated', 'a bearer token is needed'), { tokenPresent: false, scope });
+    return refuse(new Refusal('not_authenticated', 'a bearer token is needed'), {
+      tokenPresent: false,
+      scope,
+      resourceMetadataUrl,
+    });
   }
   try {
     const { scheme, token } = readCredentials(header);
@@ -54,7 +61,8 @@ export async function guard(request: Request, { verifier, scope = [] }: GuardOpt
     const { tenant_id, sub, iat } = claims;
     return { context: { tenantId: tenant_id as TenantId, principalId: sub, scope: held, iat }, claims };
   } catch (error) {
-    return refuse(refusalOf(error), { tokenPresent: true, scope, scheme: /^dpop/i.test(header) ? 'DPoP' : 'Bearer' });
+    const scheme = /^dpop/i.test(header) ? 'DPoP' : 'Bearer';
+    return refuse(refusalOf(error), { tokenPresent: true, scope, scheme, resourceMetadataUrl });
   }
 }
 
@@ -90,9 +98,10 @@ function refuse(
   refusal: Refusal,
   {
     tokenPresent,
-    scope,
+    scope = [],
     scheme = 'Bearer',
-  }: { tokenPresent: boolean; scope: readonly string[]; scheme?: 'Bearer' | 'DPoP' },
+    resourceMetadataUrl,
+  }: Omit<GuardOptions, 'verifier'> & { readonly tokenPresent: boolean; readonly scheme?: 'Bearer' | 'DPoP' },
 ): Response {
   const { row, reason } = refusal;
   // RFC 6750 §3: error_description has no quote, no backslash and nothing outside ASCII.
@@ -102,6 +111,7 @@ function refuse(
     const parts = tokenPresent ? [`error="${challengeError(refusal)}"`, `error_description="${description}"`] : [];
     if (row.http === 403 && scope.length > 0) parts.push(`scope="${scope.join(' ')}"`);
     if (scheme === 'DPoP') parts.push(`algs="${dpopAlgorithms.join(' ')}"`);
+    if (resourceMetadataUrl !== undefined) parts.push(`resource_metadata="${resourceMetadataUrl}"`);
     headers.set('www-authenticate', [scheme, parts.join(', ')].filter(Boolean).join(' '));
   }
   if (row.retry) headers.set('retry-after', String(Math.ceil((refusal.retryAfterMs ?? 1000) / 1000)));

@@ -54,7 +54,9 @@ test('no file of the log is read without a token, nor with one of another tenant
   const note = await (await get('checkpoint', mine)).text();
   for (const path of ['checkpoint', ...(await tilesOf(note)), 'tile/9/999']) {
     const anonymous = await get(path);
-    expect([anonymous.status, anonymous.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+    const metadata = `${new URL(issuer).origin}/.well-known/oauth-protected-resource/t/numbat/rpc`;
+    const challenge = `Bearer resource_metadata="${metadata}"`;
+    expect([anonymous.status, anonymous.headers.get('www-authenticate')]).toEqual([401, challenge]);
     expect(await anonymous.text()).not.toContain(note);
     expect((await get(path, theirs)).status).toBe(404);
     expect((await get(path, `${mine}x`)).status).toBe(401);

@@ -4,7 +4,7 @@ import { rpcClient } from '../tour/person.ts';
 import type { Installation } from './installation.ts';
 
 /** What the default resource of every such tenant knows. */
-export const orderScopes = ['orders:read', 'orders:write'] as const;
+const orderScopes = ['orders:read', 'orders:write'] as const;
 
 /** A tenant with an administrator, who invites partners to register. */
 export interface RegistrationScene {

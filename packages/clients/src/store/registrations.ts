@@ -25,11 +25,13 @@ export async function hasWaitingTwin(tx: TenantTx, environment: Environment, man
   return rows.length > 0;
 }
 
-/** Tenants in which a client that came by itself has waited since before `before`; their ids and nothing else. */
+/**
+ * Tenants in which a client that came by itself has waited since before `before`; which those are, the
+ * wall of the platform says: it shows no other rows.
+ */
 export async function selectTenantsWithOverdue(tx: PlatformTx, before: Date, limit: number): Promise<TenantId[]> {
   const rows = await tx.sql<{ tenant_id: string }>`
-    select distinct tenant_id from mono.clients
-    where source <> 'operator' and status in ('draft', 'submitted') and coalesce(updated_at, created_at) < ${before}
+    select distinct tenant_id from mono.clients where coalesce(updated_at, created_at) < ${before}
     limit ${limit}`;
   return rows.map((row) => idFromUuid('ten', row.tenant_id));
 }

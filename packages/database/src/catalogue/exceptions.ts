@@ -60,6 +60,11 @@ export const platformTables: readonly PlatformTable[] = [
     reason: 'the worker asks which tenants have a key to move on and learns nothing of the key',
   },
   {
+    table: 'mono.clients',
+    privileges: ['SELECT (tenant_id)', 'SELECT (created_at)', 'SELECT (updated_at)'],
+    reason: 'the worker asks which tenants have clients that came by themselves and wait too long for an approval',
+  },
+  {
     table: 'mono.consumed',
     privileges: ['SELECT (tenant_id)', 'SELECT (kind)', 'SELECT (digest)', 'SELECT (expires_at)', 'DELETE'],
     reason: 'the sweep of what has expired; a row is a digest and a time',
@@ -165,6 +170,15 @@ export const listedPolicies: readonly ListedPolicy[] = [
     using: '(due_at IS NOT NULL)',
     check: null,
     reason: 'which tenants have a key to move on; the column privileges show tenant and time alone',
+  },
+  {
+    table: 'mono.clients',
+    name: 'platform_waiting',
+    roles: 'mono_platform',
+    command: 'r',
+    using: "((source <> 'operator'::text) AND (status = ANY (ARRAY['draft'::text, 'submitted'::text])))",
+    check: null,
+    reason: 'which tenants have clients that wait too long; the column privileges show the tenant and times alone',
   },
 ];
 

@@ -68,6 +68,12 @@ const exceptions: readonly Exception[] = [
   },
   {
     subject: 'the authorization code grant',
+    path: /^packages\/clients\/src\/(?:registration|metadata-documents)\/[a-z-]+\.ts$/,
+    text: /authorization_?code/i,
+    reason: 'the grant types that a client registers are data',
+  },
+  {
+    subject: 'the authorization code grant',
     path: /^(?:packages|apps)\/[^/]+\/src\/(?:[^/]+\/)*(?:[a-z-]*metadata|[a-z-]*discovery)\.ts$/,
     text: /^authorization_code$/,
     reason: 'RFC 8414 metadata names the grant types of the issuer',
