@@ -206,6 +206,12 @@ describe('initial access tokens (RFC 7591 §3)', () => {
       expect(headers.get('cache-control')).toBe('no-store');
     }
     expect(answers[0]?.body).toMatchObject({ error: 'invalid_token' });
+    // Each of them is evidence, and the token that was shown is not part of it.
+    const events = await db.admin<{ text: string }>(
+      `select e::text as text from mono.audit_events e where object_id = 'POST /oauth2/register'`,
+    );
+    expect(events.length).toBeGreaterThanOrEqual(answers.length);
+    expect(events.some(({ text }) => text.includes(used.token))).toBe(false);
     expect(await countClients()).toBe(clientsBefore + 1);
   });
 

@@ -1,3 +1,5 @@
+import * as second from '@modelcontextprotocol/client';
+import * as first from '@modelcontextprotocol/sdk/client/auth.js';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -36,6 +38,17 @@ test('an independent client finds the metadata of the management API, and its is
   const appended = await fetch(`${issuer}/rpc${path}`);
   expect(await appended.json()).toEqual({ ...metadata });
   expect(appended.headers.get('cache-control')).toContain('max-age');
+});
+
+test('both generations of the MCP client find it from a challenge', async () => {
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' };
+  for (const client of [first, second]) {
+    const refused = await fetch(`${issuer}/rpc/monoauth.clients.v1.ClientService/ListClients`, init);
+    const { resourceMetadataUrl } = client.extractWWWAuthenticateParams(refused);
+    if (!resourceMetadataUrl) throw new Error('the challenge names no metadata');
+    const metadata = await client.discoverOAuthProtectedResourceMetadata(`${issuer}/rpc`, { resourceMetadataUrl });
+    expect([metadata.resource, metadata.authorization_servers]).toEqual([`${issuer}/rpc`, [issuer]]);
+  }
 });
 
 test.each(['nobody', 'numbat/log', 'numbat'])('there is none of %s', async (what) => {

@@ -18,6 +18,9 @@ const minuteMs = 60_000;
 /** Hosts that are counted. */
 const hostsMax = 1_000;
 
+/** The document is there and breaks a rule: what it said before counts no more. */
+class BrokenDocument extends Refusal {}
+
 interface Held {
   readonly document: MetadataDocument;
   readonly fetchedAtMs: number;
@@ -57,18 +60,25 @@ export class FetchedDocuments {
   }
 
   async #load(url: URL): Promise<MetadataDocument> {
-    this.#admit(url.host);
     const fetchedAtMs = this.#runtime.monotonicMs();
-    const answer = await fetchGuardedAnswer(url.href, { ...this.#options, bytesMax, msMax }).catch((cause: unknown) => {
-      // RFC 5861 §4: what is not there right now is not gone, within the longest that it may be held at all.
+    try {
+      this.#admit(url.host);
+      const answer = await fetchGuardedAnswer(url.href, { ...this.#options, bytesMax, msMax }).catch(
+        (cause: unknown) => {
+          throw new Refusal('invalid_client', 'client_id: its metadata document cannot be had', { cause });
+        },
+      );
+      const document = read(url, answer);
+      this.#hold(url, { document, fetchedAtMs, untilMs: fetchedAtMs + freshMsOf(answer.cacheControl) });
+      return document;
+    } catch (error) {
+      // RFC 5861 §4: what is not there right now is not gone, within the longest that it may be held at all. Asked for again
+      // as if it had been fetched, so that an outage elsewhere costs us one attempt and not one for each request.
       const held = this.#held.get(url.href);
-      if (held && fetchedAtMs - held.fetchedAtMs < freshMs.max) return held.document;
-      throw new Refusal('invalid_client', 'client_id: its metadata document cannot be had', { cause });
-    });
-    if ('manifest' in answer) return answer;
-    const document = read(url, answer);
-    this.#hold(url, { document, fetchedAtMs, untilMs: fetchedAtMs + freshMsOf(answer.cacheControl) });
-    return document;
+      if (!held || error instanceof BrokenDocument || fetchedAtMs - held.fetchedAtMs >= freshMs.max) throw error;
+      this.#hold(url, { ...held, untilMs: Math.min(fetchedAtMs + freshMs.min, held.fetchedAtMs + freshMs.max) });
+      return held.document;
+    }
   }
 
   #hold({ href }: URL, held: Held): void {
@@ -107,7 +117,7 @@ function read(
     return readDocument(url, text);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    throw new Refusal('invalid_client', `client_id: its metadata document: ${error.detail}`, { cause: error });
+    throw new BrokenDocument('invalid_client', `client_id: its metadata document: ${error.detail}`, { cause: error });
   }
 }
 

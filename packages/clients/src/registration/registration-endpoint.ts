@@ -1,6 +1,6 @@
+import { recordDenial } from '@mono-auth/audit';
 import { textOf } from '@mono-auth/core/encoding';
 import { asRefusal, notFound, Refusal } from '@mono-auth/core/errors';
-import { newId } from '@mono-auth/core/ids';
 import { type Call, callerWithoutToken } from '@mono-auth/core/principal';
 import { parseSlug } from '@mono-auth/core/tenant-slug';
 import type { TenantTx } from '@mono-auth/database';
@@ -54,7 +54,29 @@ async function answer(deps: RegistrationDeps, request: Request, path: Registrati
   const tenant = await deps.tenants.bySlug(parseSlug(path.slug, 'tenant'));
   if (!tenant || tenant.status === 'provisioning') throw notFound('tenant');
   await requireSwitchedOn(deps, tenant);
-  const { clientId } = path;
+  return dispatch(deps, tenant, request, path.clientId).catch(async (error: unknown) => {
+    if (error instanceof Refusal && error.reason === 'not_authenticated') await record(deps, tenant, request, error);
+    throw error;
+  });
+}
+
+/** Evidence of who was refused, as for every other call that needs a credential. */
+async function record(deps: RegistrationDeps, tenant: Tenant, request: Request, refusal: Refusal): Promise<void> {
+  const { database, runtime } = deps.revocation;
+  const ingress = { ...deps.originOf(request), tenant: { id: tenant.id, slug: tenant.slug } };
+  const method = `${request.method} /oauth2/register`;
+  await recordDenial(database, runtime, {
+    ...{ ingress, caller: undefined, method, refusal },
+    permission: 'a registration token',
+  });
+}
+
+async function dispatch(
+  deps: RegistrationDeps,
+  tenant: Tenant,
+  request: Request,
+  clientId: string | undefined,
+): Promise<Response> {
   const { method } = request;
   if (clientId === undefined) {
     if (method !== 'POST') throw notFound('page');
@@ -132,7 +154,7 @@ function answerWith(
 /** Whoever registers is nobody yet; whoever manages its registration is that client. */
 function callOf(deps: RegistrationDeps, tenant: Tenant, request: Request, id?: Client['id']): Call {
   const { runtime } = deps.revocation;
-  const { requestId = newId(runtime, 'req'), ip } = deps.originOf(request);
+  const { requestId, ip } = deps.originOf(request);
   const principal = id ? principalOf(id) : ('anonymous:' as const);
   return { runtime, caller: callerWithoutToken({ principal, clientId: id, tenant, requestId, ip }) };
 }
