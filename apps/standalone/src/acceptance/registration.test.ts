@@ -2,6 +2,7 @@ import { ClientService, ClientStatus } from '@mono-auth/proto/monoauth/clients/v
 import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import * as oauth from 'oauth4webapi';
+import * as openid from 'openid-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { rpcClient } from '../tour/person.ts';
 import { type Installation, openInstallation } from './installation.ts';
@@ -90,6 +91,27 @@ test('keys at an address of the client’s are registered by their address alone
   expect(made).toMatchObject({ jwks_uri, token_endpoint_auth_method: 'private_key_jwt', response_types: [] });
   expect(made).not.toHaveProperty('jwks');
 });
+
+test('a certified OpenID Connect client registers itself', async () => {
+  const { token: initialAccessToken } = await numbat.invite();
+  const redirect_uris = ['https://potoroo.example/cb'];
+  const metadata = { client_name: 'Potoroo', redirect_uris, token_endpoint_auth_method: 'client_secret_post' };
+  const config = await openid.dynamicClientRegistration(new URL(numbat.issuer), metadata, undefined, {
+    initialAccessToken,
+    execute: [openid.allowInsecureRequests],
+    [openid.customFetch]: withRegistrationEndpoint,
+  });
+  expect(config.clientMetadata()).toMatchObject({ ...metadata, response_types: ['code'], scope: 'openid' });
+  const { client } = await clients().getClient({ id: config.clientMetadata().client_id });
+  expect(client?.status).toBe(ClientStatus.SUBMITTED);
+});
+
+/** Where the endpoint is, told beside the discovery document, which says so only for tenants that have it switched on. */
+async function withRegistrationEndpoint(url: string, init: openid.CustomFetchOptions): Promise<Response> {
+  const answer = await fetch(url, init as RequestInit);
+  if (!url.includes('/.well-known/')) return answer;
+  return Response.json({ registration_endpoint: numbat.endpoint, ...((await answer.json()) as object) });
+}
 
 test('everything that is registered is echoed as it is kept, and what is not kept is not echoed', async () => {
   const metadata = {
