@@ -10,8 +10,9 @@ const msMax = 5_000;
 const freshMs = { min: 60_000, default: 300_000, max: 86_400_000 } as const;
 /** Documents that are held, 5 KiB each at most. The one that was fetched first makes room. */
 const heldMax = 1_000;
-/** Fetches at a time, in all: strangers make us fetch. */
-const atOnceMax = 8;
+/** Fetches at a time, in all and from one host: strangers make us fetch, and a slow host of theirs must not hold up the rest. */
+const atOnceMax = 64;
+const atOncePerHostMax = 2;
 /** Fetches from one host within a minute: whoever invents URLs must not make us a hammer. */
 const perHostMax = 20;
 const minuteMs = 60_000;
@@ -93,7 +94,9 @@ export class FetchedDocuments {
     const nowMs = this.#runtime.monotonicMs();
     const counted = this.#hosts.get(host);
     const since = counted && nowMs - counted.sinceMs < minuteMs ? counted : { sinceMs: nowMs, fetches: 0 };
-    if (this.#underWay.size >= atOnceMax || since.fetches >= perHostMax) {
+    const beside = [...this.#underWay.keys()].filter((href) => new URL(href).host === host).length;
+    const isBusy = this.#underWay.size >= atOnceMax || beside >= atOncePerHostMax;
+    if (isBusy || since.fetches >= perHostMax) {
       const retryAfterMs = since.fetches >= perHostMax ? minuteMs - (nowMs - since.sinceMs) : 1_000;
       throw new Refusal('rate_limited', 'client_id: too many metadata documents are asked for', { retryAfterMs });
     }
