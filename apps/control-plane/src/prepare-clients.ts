@@ -1,7 +1,7 @@
 import { peerJwt } from '@mono-auth/clients';
 import { FetchedDocuments, type PrepareDeps, prepareClient } from '@mono-auth/clients/metadata-documents';
 import { Refusal } from '@mono-auth/core/errors';
-import { baseUrls } from '@mono-auth/tenants';
+import { isLoopback } from '@mono-auth/tenants/base-url';
 import { toOAuthError } from '@mono-auth/transport';
 import type { MiddlewareHandler } from 'hono';
 import type { Parts } from './compose.ts';
@@ -16,7 +16,7 @@ const formBytesMax = 32 * 1024;
 export function prepareClients(parts: Parts): MiddlewareHandler {
   const { hostname, protocol } = new URL(parts.baseUrl);
   // An installation in development meets clients in development: both on this machine, neither with a certificate.
-  const allowLoopback = protocol === 'http:' && baseUrls.isLoopback(hostname);
+  const allowLoopback = protocol === 'http:' && isLoopback(hostname);
   const deps: PrepareDeps = { ...parts, documents: new FetchedDocuments(parts.runtime, { allowLoopback }) };
   return async (c, next) => {
     try {

@@ -29,7 +29,7 @@ beforeAll(async () => {
   bench = await openClientBench({ ...db, runtime });
   site = await openDocumentServer();
   const tenantOf = (id: Tenant['id'], slug: string): Tenant => ({
-    ...{ id, slug, displayName: slug, status: 'active', epoch: 1, incarnation: 1, createdAtMs: 0 },
+    ...{ id, slug, displayName: slug, status: 'active', epoch: 1, incarnation: 1, keyVersion: 1, createdAtMs: 0 },
     issuer: `${bench.baseUrl}/t/${slug}`,
   });
   one = tenantOf(bench.one, 'one');
