@@ -1,4 +1,5 @@
 import { Refusal } from '@mono-auth/core/errors';
+import { accessTokenTtlSecondsMax } from '@mono-auth/core/limits';
 import type { ClientKind, PublicJwks } from './client.ts';
 import { readAudiences, readScopes } from './client-fields.ts';
 import { grantType } from './grant-types.ts';
@@ -32,8 +33,7 @@ export interface ManifestSubject {
 
 /** Longest subject of a certificate, characters, as the API accepts it. */
 const distinguishedNameCharsMax = 512;
-/** Longest lifetimes that a client may name, seconds: a day, and a year. */
-const accessTokenTtlSecondsMax = 86_400;
+/** Longest lifetime of refresh tokens that a client may name, seconds: a year. */
 const refreshTokenTtlSecondsMax = 31_536_000;
 
 const ofPeople: readonly string[] = [grantType.code, grantType.refreshToken, grantType.deviceCode];

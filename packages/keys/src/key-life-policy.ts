@@ -1,4 +1,4 @@
-import { clockSkewSeconds, personTokenTtlSeconds, unaryDeadlineMsMax } from '@mono-auth/core/limits';
+import { accessTokenTtlSecondsMax, clockSkewSeconds, unaryDeadlineMsMax } from '@mono-auth/core/limits';
 import type { KeyPurpose } from './key-pair.ts';
 
 /** The purposes whose keys are rotated. */
@@ -29,9 +29,10 @@ export const defaultKeyLife: KeyLifePolicy = {
     // Nobody but ourselves verifies an invite, and we look for its key in the database.
     invite: 0,
   },
-  // A token may be accepted late by the forgiven skew, and one that was being signed at the change comes a call's length later.
+  // The longest token, because no key knows the lifetimes that it signed. It may be accepted late by the forgiven skew, and
+  // one that was being signed at the change comes a call's length later.
   retiringMs: {
-    token: (personTokenTtlSeconds + clockSkewSeconds) * 1000 + marginMs,
+    token: (accessTokenTtlSecondsMax + clockSkewSeconds) * 1000 + marginMs,
     invite: (inviteTtlSecondsMax + clockSkewSeconds) * 1000 + marginMs,
   },
 };

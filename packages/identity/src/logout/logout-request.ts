@@ -23,7 +23,8 @@ export async function readLogoutRequest(
   tenant: Tenant,
   query: URLSearchParams,
 ): Promise<LogoutRequest> {
-  const { single } = readParams(query);
+  const { single, repeated } = readParams(query);
+  if (repeated !== undefined) throw new Refusal('invalid_request', `${repeated}: is there twice`);
   const hint = await readHint(context, tenant, single.get('id_token_hint'));
   const clientId = single.get('client_id') ?? hint?.clientId;
   if (hint && clientId !== hint.clientId)

@@ -229,7 +229,8 @@ describe('keys, RFC 9449', () => {
       const manifest = session.client.manifest as Manifest;
       const authMethod = isPublic ? 'none' : manifest.authMethod;
       const asked = { ...session.client, manifest: { ...manifest, authMethod } } as const;
-      return grant.handle({ ...session, client: asked, dpopJkt: jkt }, code);
+      const confirmation = jkt === undefined ? undefined : { jkt };
+      return grant.handle({ ...session, client: asked, dpopJkt: jkt, confirmation }, code);
     };
     const run = withGrantSession(endpoints.deps, request, work, { changesRows: true });
     return run.catch((error) => error.reason as string);
