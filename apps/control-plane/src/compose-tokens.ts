@@ -18,6 +18,7 @@ const servedEndpoints: TokenDeps['served'] = [
   'pushed_authorization_request',
   'device_authorization',
   'end_session',
+  'registration',
 ];
 /** How long one DPoP nonce is given out, milliseconds; it is good for as long again, and a client hears of the next in time. */
 const dpopWindowMs = 120_000;

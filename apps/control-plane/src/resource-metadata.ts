@@ -2,6 +2,7 @@ import { notFound } from '@mono-auth/core/errors';
 import { permissionsOf } from '@mono-auth/core/permissions';
 import { protectedResourceMetadata, protectedResourceUrl } from '@mono-auth/core/protected-resource';
 import { issuerOf, platformSlug, rpcAudienceOf } from '@mono-auth/core/tenant-slug';
+import { dpopAlgorithms } from '@mono-auth/core/token-claims';
 import { type Context, Hono } from 'hono';
 import type { Parts } from './compose.ts';
 
@@ -35,6 +36,7 @@ function documentOf(baseUrl: string, slug: string) {
     scopes: permissionsOf('owner', slug === platformSlug),
     name: 'Mono-Auth management API',
     jwksUri: `${issuer}/jwks`,
+    dpopAlgorithms,
   });
 }
 

@@ -35,9 +35,12 @@ export async function authenticateClient(
 }
 
 async function findClaimant(tx: TenantTx, name: string): Promise<Client | undefined> {
-  if (isId('cli', name)) return selectClient(tx, name);
-  // A client of a metadata document is called by its URL.
-  return name.startsWith('https://') ? selectClientByExternalId(tx, name) : selectClient(tx, nobody);
+  if (isId('cli', name)) {
+    const client = await selectClient(tx, name);
+    // A client of a metadata document is called by its URL alone: that is what brings it up to date before, or refuses it.
+    return client?.externalId === undefined ? client : undefined;
+  }
+  return name.includes('://') ? selectClientByExternalId(tx, name) : selectClient(tx, nobody);
 }
 
 interface Proven {

@@ -4,7 +4,7 @@ import {
   protectedResourceMetadata,
   protectedResourceUrl,
 } from '@mono-auth/core/protected-resource';
-import { accessTokenAlgorithms } from './access-token.ts';
+import { dpopAlgorithms } from '@mono-auth/core/token-claims';
 import type { VerifierOptions } from './verifier.ts';
 
 export interface ResourceMetadataOptions {
@@ -45,7 +45,7 @@ export function resourceMetadata(
   }
   const about = { resource: own, authorizationServers: [issuer], scopes, name, dpopRequired };
   return {
-    document: protectedResourceMetadata({ ...about, dpopAlgorithms: accessTokenAlgorithms }),
+    document: protectedResourceMetadata({ ...about, dpopAlgorithms }),
     url: protectedResourceUrl(own),
   };
 }

@@ -33,6 +33,7 @@ test('an independent client finds the metadata of the management API, and its is
     bearer_methods_supported: ['header'],
     resource_name: 'Mono-Auth management API',
     jwks_uri: `${issuer}/jwks`,
+    dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256'],
   });
   expect(metadata.scopes_supported).not.toContain('offline_access');
   const appended = await fetch(`${issuer}/rpc${path}`);

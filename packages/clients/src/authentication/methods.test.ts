@@ -110,7 +110,7 @@ const proofs: Record<AuthMethod, (client: Client) => ClientAuthentication | Prom
   client_secret_basic: ({ id }) => ({ authorization: basic(id, secretOf('client_secret_basic')) }),
   client_secret_post: ({ id }) => ({ client_id: id, client_secret: secretOf('client_secret_post') }),
   tls_client_auth: ({ id }) => ({ client_id: id, certificate }),
-  none: ({ id }) => ({ client_id: id }),
+  none: ({ id }) => ({ client_id: id === clients.none.id ? externalId : id }),
 };
 const methods = Object.keys(proofs) as AuthMethod[];
 
@@ -203,9 +203,9 @@ test('who names nobody, or a secret without a name, is refused', async () => {
   }
 });
 
-test('a client of a metadata document is called by its URL, exactly', async () => {
+test('a client of a metadata document is called by its URL alone, exactly', async () => {
   expect((await authenticate({ client_id: externalId })).id).toBe(clients.none.id);
-  for (const client_id of [`${externalId}/`, externalId.toUpperCase(), 'https://app.example.com/']) {
+  for (const client_id of [`${externalId}/`, externalId.toUpperCase(), 'https://app.example.com/', clients.none.id]) {
     await expect(authenticate({ client_id })).rejects.toMatchObject(failed);
   }
 });

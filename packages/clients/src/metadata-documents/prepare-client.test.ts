@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { newId } from '@mono-auth/core/ids';
+import type { RevocationParticipant } from '@mono-auth/revocation';
 import { readSecurityPolicy, type SecurityPolicy, type Tenant } from '@mono-auth/tenants';
 import { FakeRuntime, openTestDatabase, type TestDatabase } from '@mono-auth/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -77,6 +78,16 @@ const jwkOf = (kid: string) => ({
 });
 
 const keyedUrl = 'https://app.example/client.json';
+/** What the grants of a client hear of a revocation of it. */
+const ended: unknown[] = [];
+const grants: RevocationParticipant = {
+  kind: 'grant',
+  preview: async () => [],
+  apply: async (_tx, _call, target) => {
+    ended.push(target);
+    return [];
+  },
+};
 /** As after a fetch over TLS, which no server on loopback can give. */
 function settleKeyed(change: object): Promise<void> {
   const metadata = { ...app(), client_id: keyedUrl, redirect_uris: ['https://app.example/cb'], ...change };
@@ -84,7 +95,7 @@ function settleKeyed(change: object): Promise<void> {
   return db.database.forTenant(one.id, async (tx) => {
     const manifest = await documentManifest(tx, document, await readSecurityPolicy(tx));
     const wanted = { document, manifest, mode: 'allowed' } as const;
-    await settleDocumentClient(tx, bench.callIn(one.id), bench.revocation.feed, wanted);
+    await settleDocumentClient(tx, bench.callIn(one.id), { ...bench.revocation, participants: [grants] }, wanted);
   });
 }
 
@@ -342,6 +353,8 @@ describe('the client', () => {
     expect((await find(keyedUrl))?.manifest).toMatchObject({ authMethod: 'private_key_jwt' });
     await settleKeyed({ jwks_uri: 'https://app.example/jwks' });
     expect(await revocations()).toBe(2);
+    const target = { kind: 'client', id: (await find(keyedUrl))?.id };
+    expect(ended).toEqual([target, target]);
   });
 
   test.each([

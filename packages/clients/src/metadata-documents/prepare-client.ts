@@ -10,7 +10,7 @@ import type { MetadataDocument } from './read-document.ts';
 import { settleDocumentClient } from './settle-document-client.ts';
 
 export interface PrepareDeps {
-  readonly revocation: Pick<RevocationDeps, 'database' | 'runtime' | 'feed'>;
+  readonly revocation: Pick<RevocationDeps, 'database' | 'runtime' | 'feed' | 'participants'>;
   readonly documents: FetchedDocuments;
 }
 
@@ -42,10 +42,11 @@ export async function prepareClient(deps: PrepareDeps, clientId: string, context
 }
 
 async function settle(
-  { revocation: { database, runtime, feed } }: PrepareDeps,
+  { revocation }: PrepareDeps,
   document: MetadataDocument,
   { tenant, requestId, ip }: PrepareContext,
 ): Promise<void> {
+  const { database, runtime } = revocation;
   // The installation settles it: nobody has said who they are yet.
   const caller = callerWithoutToken({ principal: 'system:platform', tenant, requestId, ip });
   const call: Call = { runtime, caller };
@@ -55,6 +56,6 @@ async function settle(
     const mode = policy.metadataDocumentClients;
     if (mode === 'disabled') throw new Refusal('invalid_client', 'client_id: such clients were disabled just now');
     const manifest = await documentManifest(tx, document, policy);
-    await settleDocumentClient(tx, call, feed, { document, manifest, mode });
+    await settleDocumentClient(tx, call, revocation, { document, manifest, mode });
   });
 }

@@ -4,7 +4,7 @@ import { newId } from '@mono-auth/core/ids';
 import { nameCharsMax } from '@mono-auth/core/limits';
 import type { Call } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
-import type { Feed } from '@mono-auth/feed';
+import type { RevocationDeps } from '@mono-auth/revocation';
 import type { Client } from '../client.ts';
 import { approved, submitted, updated } from '../client-life.ts';
 import { newClient } from '../create-client.ts';
@@ -18,6 +18,8 @@ import type { MetadataDocument } from './read-document.ts';
 
 /** `allowed`: the policy of the tenant approves what the document says; `review`: operators do. */
 export type DocumentMode = 'allowed' | 'review';
+
+type SettleDeps = Pick<RevocationDeps, 'feed' | 'participants'>;
 
 interface Wanted {
   readonly document: MetadataDocument;
@@ -38,7 +40,7 @@ const waitingMax = 100;
 export async function settleDocumentClient(
   tx: TenantTx,
   call: Call,
-  feed: Pick<Feed, 'append'>,
+  { feed, participants }: SettleDeps,
   wanted: Wanted,
 ): Promise<void> {
   const client =
@@ -49,7 +51,7 @@ export async function settleDocumentClient(
   if (!client) throw new TypeError('a client that cannot be inserted is there');
   if (client.status === 'retired') throw new Refusal('invalid_client', 'client_id: the client was retired here');
   if (client.status === 'suspended') return;
-  await changeDocumentClient(tx, call, feed, { client, ...wanted });
+  await changeDocumentClient(tx, call, { feed, participants }, { client, ...wanted });
 }
 
 /** Undefined when the URL is taken: by the same client, made in parallel. */
@@ -94,7 +96,7 @@ function nameOf({ name, url }: MetadataDocument): string {
 async function changeDocumentClient(
   tx: TenantTx,
   call: Call,
-  feed: Pick<Feed, 'append'>,
+  { feed, participants }: SettleDeps,
   { client, document, manifest, mode }: Wanted & { readonly client: Client },
 ): Promise<void> {
   const isSentBack = client.proposed !== undefined && !client.proposedSubmitted;
@@ -119,6 +121,8 @@ async function changeDocumentClient(
   });
   if (!losesKey(client.manifest, after.manifest)) return;
   const target = { kind: 'client', id: client.id } as const;
+  // What people have allowed it is refreshed by the key that has gone: they are asked anew.
+  for (const { kind, apply } of participants) if (kind === 'grant') await apply(tx, call, target);
   const reason = 'the keys of its metadata document have changed';
   // Last: it holds the feed's head until the end of the transaction.
   await feed.append(tx, [{ kind: 'revocation', payload: { v: 1, id: newId(call.runtime, 'rev'), target, reason } }]);
