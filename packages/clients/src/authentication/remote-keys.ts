@@ -1,8 +1,8 @@
 import type { TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
+import { type GuardedOptions, getGuarded } from '@mono-auth/transport/guarded-http';
 import type { Client, PublicJwks } from '../client.ts';
 import { readPublicJwks } from '../public-jwks.ts';
-import { fetchGuarded, type GuardedFetchOptions } from './guarded-fetch.ts';
 import { invalidClient } from './invalid-client.ts';
 
 /** Longest key set, bytes: eight RSA keys of 4096 bits with their certificates stay below. */
@@ -39,10 +39,10 @@ interface Held {
 /** Keys that clients publish themselves (`jwks_uri`, RFC 7591 §2): fetched outside transactions, held for a while. */
 export class RemoteKeys {
   readonly #runtime: Runtime;
-  readonly #options: Pick<GuardedFetchOptions, 'allowLoopback' | 'resolve'>;
+  readonly #options: Pick<GuardedOptions, 'allowLoopback' | 'resolve'>;
   readonly #held = new Map<string, Held>();
 
-  constructor(runtime: Runtime, options: Pick<GuardedFetchOptions, 'allowLoopback' | 'resolve'>) {
+  constructor(runtime: Runtime, options: Pick<GuardedOptions, 'allowLoopback' | 'resolve'>) {
     this.#runtime = runtime;
     this.#options = options;
   }
@@ -95,7 +95,7 @@ export class RemoteKeys {
   /** Undefined when the set cannot be had or is none: errors are not held any longer than the pause. */
   async #fetch(uri: string): Promise<PublicJwks | undefined> {
     try {
-      const text = await fetchGuarded(uri, { ...this.#options, bytesMax: keySetBytesMax, msMax: fetchMsMax });
+      const { text } = await getGuarded(uri, { ...this.#options, bytesMax: keySetBytesMax, msMax: fetchMsMax });
       return readPublicJwks(JSON.parse(text), 'jwks_uri');
     } catch {
       return undefined;

@@ -1,4 +1,4 @@
-import { isLoopbackAddress } from '../authentication/special-addresses.ts';
+import { isLoopbackAddress } from '@mono-auth/transport/guarded-http';
 
 /** Longest client id that is a URL, characters: as long as any address that a client names. */
 const urlCharsMax = 512;

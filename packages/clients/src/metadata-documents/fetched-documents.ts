@@ -1,6 +1,6 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { Runtime } from '@mono-auth/core/runtime';
-import { fetchGuardedAnswer, type GuardedFetchOptions } from '../authentication/guarded-fetch.ts';
+import { type GuardedOptions, getGuarded } from '@mono-auth/transport/guarded-http';
 import { type MetadataDocument, readDocument } from './read-document.ts';
 
 /** Longest document, bytes, and longest time for it, milliseconds: the draft's §6.6, and what a person waits for. */
@@ -31,12 +31,12 @@ interface Held {
 /** Documents as they were fetched, for as long as they are good. Errors and invalid documents are never held (§4.4). */
 export class FetchedDocuments {
   readonly #runtime: Runtime;
-  readonly #options: Pick<GuardedFetchOptions, 'allowLoopback' | 'resolve'>;
+  readonly #options: Pick<GuardedOptions, 'allowLoopback' | 'resolve'>;
   readonly #held = new Map<string, Held>();
   readonly #underWay = new Map<string, Promise<MetadataDocument>>();
   readonly #hosts = new Map<string, { sinceMs: number; fetches: number }>();
 
-  constructor(runtime: Runtime, options: Pick<GuardedFetchOptions, 'allowLoopback' | 'resolve'>) {
+  constructor(runtime: Runtime, options: Pick<GuardedOptions, 'allowLoopback' | 'resolve'>) {
     this.#runtime = runtime;
     this.#options = options;
   }
@@ -64,11 +64,9 @@ export class FetchedDocuments {
     const fetchedAtMs = this.#runtime.monotonicMs();
     try {
       this.#admit(url.host);
-      const answer = await fetchGuardedAnswer(url.href, { ...this.#options, bytesMax, msMax }).catch(
-        (cause: unknown) => {
-          throw new Refusal('invalid_client', 'client_id: its metadata document cannot be had', { cause });
-        },
-      );
+      const answer = await getGuarded(url.href, { ...this.#options, bytesMax, msMax }).catch((cause: unknown) => {
+        throw new Refusal('invalid_client', 'client_id: its metadata document cannot be had', { cause });
+      });
       const document = read(url, answer);
       this.#hold(url, { document, fetchedAtMs, untilMs: fetchedAtMs + freshMsOf(answer.cacheControl) });
       return document;

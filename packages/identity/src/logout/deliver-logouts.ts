@@ -5,8 +5,8 @@ import type { Database } from '@mono-auth/database';
 import { type Keyring, signJwt } from '@mono-auth/keys';
 import { systemCaller, type TenantDirectory } from '@mono-auth/tenants';
 import { isLoopback } from '@mono-auth/tenants/base-url';
+import { postGuarded } from '@mono-auth/transport/guarded-http';
 import { sessionTtlSeconds } from '../session-policy.ts';
-import { postGuarded } from './post-guarded.ts';
 import { type Delivery, deleteDelivery, deleteOldSessionClients, selectTenantsDue, takeDueDelivery } from './store.ts';
 
 export interface LogoutDeps {

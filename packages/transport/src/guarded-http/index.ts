@@ -1,0 +1,2 @@
+export { type GuardedAnswer, type GuardedOptions, getGuarded, postGuarded } from './guarded-http.ts';
+export { isLoopbackAddress } from './special-addresses.ts';
