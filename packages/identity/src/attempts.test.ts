@@ -36,6 +36,19 @@ async function attempt(tenant: Tenant, email: string, secret: string): Promise<n
   return response.status;
 }
 
+/** One guess for each of many accounts, ten at a time: each costs a hash, and a machine under load is not what is tested. */
+async function spread(tenant: Tenant, length: number): Promise<number[]> {
+  const tried: number[] = [];
+  while (tried.length < length) {
+    const some = Array.from(
+      { length: Math.min(10, length - tried.length) },
+      (_, i) => `e${tried.length + i}@example.com`,
+    );
+    tried.push(...(await Promise.all(some.map((email) => attempt(tenant, email, 'x')))));
+  }
+  return tried;
+}
+
 const count = (statuses: number[], wanted: number) => statuses.filter((status) => status === wanted).length;
 
 test('guessing at one account ends in 429, in whatever letters; another account goes on', async () => {
@@ -76,8 +89,7 @@ test('with Redis, too, who signs in again and again is not locked out', async (c
 
 test('guessing from one address ends in 429 for that address and that tenant alone', async () => {
   const [globex, initech] = [await openTenant('globex'), await openTenant('initech')];
-  const spread = Array.from({ length: addressAttemptsMax + 3 }, (_, i) => attempt(globex, `e${i}@example.com`, 'x'));
-  const tried = await Promise.all(spread);
+  const tried = await spread(globex, addressAttemptsMax + 3);
   expect([count(tried, 401), count(tried, 429)]).toEqual([addressAttemptsMax, 3]);
   expect(await attempt(globex, 'grace@example.com', password)).toBe(429);
   expect(await attempt(initech, 'grace@example.com', password)).toBe(200);
@@ -88,9 +100,7 @@ test('guessing from one address ends in 429 for that address and that tenant alo
 test('walking through an IPv6 network does not reset the count (CVE-2026-45364)', async () => {
   const umbrella = await openTenant('umbrella');
   ip = '2001:db8:1:2::1';
-  await Promise.all(
-    Array.from({ length: addressAttemptsMax - 1 }, (_, i) => attempt(umbrella, `e${i}@example.com`, 'x')),
-  );
+  await spread(umbrella, addressAttemptsMax - 1);
   const tried: number[] = [];
   for (const host of ['2', '3', 'ffff:1']) {
     ip = `2001:db8:1:2::${host}`;

@@ -24,7 +24,10 @@ describe('an issuer that serves what this package serves', () => {
       introspection_endpoint: `${issuer}/oauth2/introspect`,
       revocation_endpoint: `${issuer}/oauth2/revoke`,
       userinfo_endpoint: `${issuer}/oauth2/userinfo`,
-      grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      grant_types_supported: [
+        ...['authorization_code', 'refresh_token', 'client_credentials'],
+        ...['urn:ietf:params:oauth:grant-type:device_code', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      ],
       response_types_supported: [],
       token_endpoint_auth_methods_supported: [...confidential, 'none'],
       token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
@@ -36,8 +39,9 @@ describe('an issuer that serves what this package serves', () => {
       dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256'],
       introspection_signing_alg_values_supported: ['RS256'],
     });
-    expect(scopes).toEqual(expect.arrayContaining(['openid', 'profile', 'email', 'tokens:introspect']));
-    expect(scopes).not.toContain('offline_access');
+    expect(scopes).toEqual(
+      expect.arrayContaining(['openid', 'profile', 'email', 'offline_access', 'tokens:introspect']),
+    );
   });
 
   test('adds for OpenID Connect what that requires, and changes nothing', async () => {
@@ -60,7 +64,7 @@ describe('an issuer that serves everything', () => {
       authorization_endpoint: `${issuer}/oauth2/authorize`,
       pushed_authorization_request_endpoint: `${issuer}/oauth2/par`,
       device_authorization_endpoint: `${issuer}/oauth2/device_authorization`,
-      end_session_endpoint: `${issuer}/oauth2/end-session`,
+      end_session_endpoint: `${issuer}/oauth2/end_session`,
       response_types_supported: ['code'],
       response_modes_supported: ['query'],
       authorization_response_iss_parameter_supported: true,

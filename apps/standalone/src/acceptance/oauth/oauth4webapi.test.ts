@@ -48,7 +48,7 @@ test('a code with every check that the specification has, and an ID token whose 
   }).toString();
   const callback = oauth.validateAuthResponse(as, client, await authorizeAs(scene.owner, url), state);
   const answer = await oauth.authorizationCodeGrantRequest(as, client, auth, callback, redirectUri, verifier, loopback);
-  const tokens = await oauth.processAuthorizationCodeResponse(as, client, answer.clone(), {
+  const tokens = await oauth.processAuthorizationCodeResponse(as, client, answer, {
     expectedNonce: nonce,
     maxAge: 3600,
     requireIdToken: true,
@@ -84,7 +84,7 @@ test('a machine with a key of its own, whose introspection answer is signed for 
     requestJwtResponse: true,
     ...loopback,
   });
-  const introspection = await oauth.processIntrospectionResponse(as, client, answer.clone());
+  const introspection = await oauth.processIntrospectionResponse(as, client, answer);
   await oauth.validateApplicationLevelSignature(as, answer, loopback);
   expect(introspection).toMatchObject({ active: true, client_id: machine.id, token_type: 'DPoP' });
 });
