@@ -138,7 +138,7 @@ export class Database {
     } catch (error) {
       // Only a connection that is provably idle goes back; anything else is destroyed with what it may still hold.
       broken = client.getTransactionStatus() !== 'I';
-      throw error;
+      throw isConnectionLost(error) ? unreachable(error) : error;
     } finally {
       client.release(broken);
     }
@@ -157,7 +157,7 @@ export class Database {
     try {
       return await this.#pools[login].connect();
     } catch (cause) {
-      throw new Refusal('unavailable', 'the database cannot be reached now', { cause, retryAfterMs: 1000 });
+      throw unreachable(cause);
     }
   }
 
@@ -191,6 +191,18 @@ export class Database {
   }
 
   readonly #report = (error: unknown): void => this.#options.onBackgroundError?.(error);
+}
+
+/** Class 08 and the shutdowns of class 57 (https://www.postgresql.org/docs/18/errcodes-appendix.html), and what pg and the network say. */
+function isConnectionLost(error: unknown): boolean {
+  const { code = '', message } = error as { code?: unknown; message: string };
+  return (
+    /^(08|57P|ECONNRESET|EPIPE)/.test(String(code)) || /^(Connection terminated|Client has encountered)/.test(message)
+  );
+}
+
+function unreachable(cause: unknown): Refusal {
+  return new Refusal('unavailable', 'the database cannot be reached now', { cause, retryAfterMs: 1000 });
 }
 
 function connection(options: DatabaseOptions, login: Login): pg.ClientConfig {

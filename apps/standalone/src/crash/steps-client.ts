@@ -1,7 +1,7 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { hold } from '../tour/scene.ts';
-import { ask, type CrashScene, idOf } from './scene.ts';
+import { ask, type CrashScene, idOf, Unanswered } from './scene.ts';
 import { type Step, step } from './shot.ts';
 import { onlyEvent } from './steps-tenant.ts';
 
@@ -68,7 +68,11 @@ const updatePolicy = step<string>(
       const { policy, version = '0' } = await ask(scene, 'tenants.v1.TenantService/GetSecurityPolicy', {});
       if ((policy as JsonObject).refreshTokenTtlSecondsMax === marker) return version as string;
       const request = { policy: { ...(policy as JsonObject), refreshTokenTtlSecondsMax: marker }, version };
-      const answer = await ask(scene, 'tenants.v1.TenantService/UpdateSecurityPolicy', request);
+      const answer = await ask(scene, 'tenants.v1.TenantService/UpdateSecurityPolicy', request).catch(
+        (error: Error) => {
+          throw error.message.includes('stale_version') ? new Unanswered('another was first', { cause: error }) : error;
+        },
+      );
       return answer.version as string;
     };
     return {
