@@ -13,7 +13,7 @@ import {
 } from './store.ts';
 
 /** Enforcement points of one tenant: a receipt names every one of them in one message. */
-const subscribersMax = 1_000;
+const subscribersMax = 2_000;
 
 /** Writes the evidence of a registration in the same transaction: audit's `append`. */
 export type RecordEvent = (

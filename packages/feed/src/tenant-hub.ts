@@ -14,8 +14,8 @@ import { type News, readAndNoteNews, type StoredEntry } from './store.ts';
 export const batchEntriesMax = 500;
 /** Pause between two heads without news: reading and signing must fit into the rest of the second that is promised. */
 const pauseMs = leaseLimits.headIntervalMs - 100;
-/** Streams of one tenant in this process; each holds a socket and a subscriber's place in the receipts. */
-const followersMax = 1_000;
+/** Streams of one tenant in this process: a thousand services and their gateways; each holds a socket and a place in the receipts. */
+const followersMax = 2_000;
 
 /** One look at the table: what is new since the last one, and the head that proves it. */
 export interface Tick {

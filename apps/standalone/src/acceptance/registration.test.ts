@@ -1,6 +1,10 @@
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import tls from 'node:tls';
+import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
 import { ClientService, ClientStatus } from '@mono-auth/proto/monoauth/clients/v1/clients';
 import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
-import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
+import { loopbackTls, openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,6 +13,10 @@ import { type Installation, openInstallation } from './installation.ts';
 import { makeKey, PlainClient, tokenOf } from './plain-client.ts';
 import { openRegistrationScene, type RegistrationScene, sendRegistration } from './registration-scene.ts';
 
+/** Whoever fetches keys waits between two fetches; that pause is passed over here. */
+let movedMs = 0;
+const runtime: Runtime = { ...systemRuntime, monotonicMs: () => systemRuntime.monotonicMs() + movedMs };
+
 let db: TestDatabase;
 let installation: Installation;
 let numbat: RegistrationScene;
@@ -16,7 +24,7 @@ let bilby: RegistrationScene;
 
 beforeAll(async () => {
   db = await openTestDatabase();
-  installation = await openInstallation(db.database, testKek);
+  installation = await openInstallation(db.database, testKek, { runtime });
   numbat = await openRegistrationScene(installation, 'numbat');
   bilby = await openRegistrationScene(installation, 'bilby');
   for (const scene of [numbat, bilby]) await scene.setPolicy({ dynamicRegistration: true });
@@ -84,6 +92,51 @@ test('a partner registers with its keys, waits, is approved, rotates them under 
   expect(await isActive(access)).toBe(false);
   expect((await clients().getClient({ id })).client?.status).toBe(ClientStatus.RETIRED);
 });
+
+test('a partner publishes its keys itself: they are fetched, rotated at their address without anybody, and gone when it is retired', async () => {
+  const [first, second] = [await makeKey(), await makeKey()];
+  let published = [first];
+  let fetched = 0;
+  const site = createServer(loopbackTls, (_request, response) => {
+    fetched++;
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: published.map(jwkOf) }));
+  });
+  await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
+  const trusted = tls.getCACertificates('default');
+  tls.setDefaultCACertificates([...trusted, loopbackTls.cert]);
+  const jwks_uri = `https://localhost:${(site.address() as AddressInfo).port}/jwks`;
+  try {
+    const made = await register({ ...machine, client_name: 'Dunnart', jwks_uri });
+    const [id, uri, token] = [
+      made.client_id,
+      String(made.registration_client_uri),
+      String(made.registration_access_token),
+    ];
+    const [old, next] = [new PlainClient(numbat.issuer, id, first), new PlainClient(numbat.issuer, id, second)];
+    expect([(await old.clientCredentials()).status, fetched]).toEqual([401, 0]);
+    await numbat.approve(id);
+    expect((await old.clientCredentials()).status).toBe(200);
+    expect([(await old.clientCredentials()).status, fetched]).toEqual([200, 1]);
+
+    published = [first, second];
+    expect((await next.clientCredentials()).status).toBe(401);
+    movedMs += 31_000;
+    expect([(await next.clientCredentials()).status, (await old.clientCredentials()).status, fetched]).toEqual([
+      200, 200, 2,
+    ]);
+    published = [second];
+    movedMs += 301_000;
+    expect([(await next.clientCredentials()).status, (await old.clientCredentials()).status]).toEqual([200, 401]);
+
+    expect((await sendRegistration(uri, { token, method: 'DELETE' })).status).toBe(204);
+    expect((await next.clientCredentials()).status).toBe(401);
+  } finally {
+    tls.setDefaultCACertificates(trusted);
+    site.close();
+  }
+});
+
+const jwkOf = ({ publicJwk }: Awaited<ReturnType<typeof makeKey>>) => publicJwk;
 
 test('keys at an address of the client’s are registered by their address alone', async () => {
   const jwks_uri = 'https://partner.example/jwks';
