@@ -4,6 +4,7 @@ import { decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enrolPlainly, redemptionOf } from '../enrol-plainly.ts';
 import { makeKey, postRpc } from '../plain-client.ts';
+import { receiveLogout } from './logout-receiver.ts';
 import { ask, send } from './negative/ask.ts';
 import { assertionType, authenticated, type Lab, openLab, redemption } from './negative/lab.ts';
 import { ordersApi, registerApp } from './oauth-scene.ts';
@@ -35,6 +36,7 @@ beforeAll(async () => {
     'access token of an API': String(api.body.access_token),
     'access token of the gateway': gateway,
     'ID token': String(tokens.id_token),
+    'logout token': await receiveLogout(scene),
     invite: String(invite.token),
     'join state': host.joinState,
     'policy statement': String(snapshot.statement),
