@@ -81,12 +81,11 @@ function openTenantAuth(deps: IdentityDeps, tenant: Pick<Tenant, 'id' | 'slug' |
     async allowConsent(signedQuery, cookie) {
       const headers = new Headers({ cookie, accept: 'application/json' });
       const request = new Request(`${tenant.issuer}/auth/oauth2/consent`, { method: 'POST', headers });
-      return nextPage(
-        await auth.api.oauth2Consent({
-          ...{ request, headers, asResponse: false },
-          body: { accept: true, oauth_query: signedQuery },
-        }),
-      );
+      const body = { accept: true, oauth_query: signedQuery };
+      const allow = () => auth.api.oauth2Consent({ request, headers, asResponse: false, body });
+      // Two windows at the same moment: Better Auth looks for a consent and then inserts one, and the unique key lets one do
+      // so. Whoever lost finds it the second time.
+      return nextPage(await allow().catch((error) => (isDuplicate(error) ? allow() : Promise.reject(error))));
     },
     isSignedQuery: async (query) => isSignedQuery(query, (await auth.$context).secret, deps.runtime.nowMs()),
     async insertUser(id, { email, name, password }) {
@@ -113,6 +112,11 @@ function queryOf(query: URLSearchParams): Record<string, string | string[]> {
       return [name, others.length === 0 ? only : [only, ...others]];
     }),
   );
+}
+
+/** unique_violation (https://www.postgresql.org/docs/18/errcodes-appendix.html). */
+function isDuplicate(error: unknown): boolean {
+  return (error as { code?: unknown }).code === '23505';
 }
 
 function nextPage(answer: unknown): string {

@@ -180,3 +180,15 @@ test('what was allowed is remembered for its client, scope and resource, shown, 
   expect(await ask(browser, app)).toMatch(/^\/t\/acme\/consent/);
   expect(await events('consent.withdrawn')).toHaveLength(1);
 });
+
+test('who allows in several windows at the same moment gets a code in each, and one consent is kept', async () => {
+  const browser = await signedIn();
+  const before = (await consents()).length;
+  for (let round = 1; round <= 5; round++) {
+    const app = await db.insertApp(acme);
+    const pages = await Promise.all(Array.from({ length: 5 }, () => browser.get(authorizePath(app))));
+    const answers = await Promise.all(pages.map((page) => decide(browser, page, 'allow')));
+    expect(new Set(answers.map((answer) => answerOf(answer).params.code)).size).toBe(5);
+    expect(await consents()).toHaveLength(before + round);
+  }
+});

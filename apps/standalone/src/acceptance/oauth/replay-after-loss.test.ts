@@ -42,13 +42,27 @@ async function provenRequest({ scene }: Lab): Promise<Ask> {
   return request;
 }
 
+/**
+ * Presents the credential, which is taken. A store that comes back from the loss before is another one, where no nonce of
+ * the last is good: as RFC 9449 §8 has it, a proof is then made anew.
+ */
+async function takenOnce(lab: Lab, right: (lab: Lab) => Promise<Ask>): Promise<Ask> {
+  for (let attempt = 1; ; attempt++) {
+    const request = await right(lab);
+    const { status, body, text } = await send(request);
+    if (status === 200) return request;
+    if (body.error !== 'use_dpop_nonce' || attempt === 3) throw new Error(`${status} ${text}`);
+  }
+}
+
 test.for(losses)(
   'what was used once is refused when Redis %s before it is shown again',
   async ([_loss, lose], context) => {
     const store = needRedis(context, redis);
     const at = lab as Lab;
-    const shown = await Promise.all(credentials.map(async ([name, right]) => [name, await right(at)] as const));
-    for (const [name, request] of shown) expect((await send(request)).status, name).toBe(200);
+    const shown = await Promise.all(
+      credentials.map(async ([name, right]) => [name, await takenOnce(at, right)] as const),
+    );
     await lose(store);
     for (const [name, request] of [...shown, ...shown]) {
       const { status, body, text } = await send(request);
