@@ -5,6 +5,7 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import { type AppRows, appRows } from './app-rows.ts';
 import { addSecret, changeManifest } from './client-rows.ts';
+import { dumpDatabase, type StoredValue } from './dump-database.ts';
 import { type SeededResource, type SeededSession, seedResource, seedSession } from './seed-rows.ts';
 import { templateName, testKek } from './test-cluster.ts';
 
@@ -22,6 +23,8 @@ export interface TestDatabase extends AppRows {
   addSecret(client: { readonly tenantId: TenantId; readonly id: string }, secret: string, nowMs: number): Promise<void>;
   seedSession(session: SeededSession): Promise<void>;
   seedResource(tenantId: TenantId, api: SeededResource, nowMs: number): Promise<void>;
+  /** Every value of every text, JSON, array and bytea column. */
+  dump(): Promise<StoredValue[]>;
   close(): Promise<void>;
 }
 
@@ -66,6 +69,7 @@ export async function openTestDatabase(): Promise<TestDatabase> {
     addSecret: (client, secret, nowMs) => addSecret(admin, client, secret, nowMs),
     seedSession: (session) => seedSession(admin, session),
     seedResource: (tenantId, api, nowMs) => seedResource(admin, tenantId, api, nowMs),
+    dump: () => dumpDatabase(admin),
     async close() {
       await database.close();
       await withClient(adminUrl, (client) => client.query(`drop database if exists ${name} with (force)`));

@@ -56,36 +56,13 @@ beforeAll(async () => {
   handedOut = [scene.ownerToken, agentToken, await scene.owner.token(), scene.handles.inviteToken, ownerPassword];
   // A challenge that nobody has answered yet, as well.
   await postRpc(scene.issuer, `${machines}/Challenge`, { credential: scene.handles.inviteToken });
-  dump = await dumpDatabase();
+  dump = await db.dump();
   found = new Map(dump.flatMap((dumped) => credentialsIn(dumped).map((text) => [text, dumped.column] as const)));
 });
 afterAll(async () => {
   await installation?.close();
   await db?.close();
 });
-
-/** Every value of every text, JSON, array and bytea column that the catalogue knows, read as the superuser. */
-async function dumpDatabase(): Promise<DumpedValue[]> {
-  const columns = await db.admin<{ table: string; column: string; bytes: boolean }>(
-    `select format('%I.%I', n.nspname, c.relname) as table, format('%I', a.attname) as column, t.typname = 'bytea' as bytes
-     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-       join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-       join pg_type t on t.oid = a.atttypid
-     where c.relkind in ('r', 'p') and not c.relispartition
-       and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
-       and (t.typname in ('text', 'varchar', 'bpchar', 'json', 'jsonb', 'bytea', 'name') or t.typcategory = 'A')
-     order by 1, 2`,
-  );
-  const values: DumpedValue[] = [];
-  for (const { table, column, bytes } of columns) {
-    const read = bytes ? column : `to_jsonb(${column})::text`;
-    const rows = await db.admin<{ value: string | Buffer }>(
-      `select distinct ${read} as value from ${table} where ${column} is not null`,
-    );
-    for (const { value } of rows) values.push({ column: `${table}.${column}`, value });
-  }
-  return values;
-}
 
 /** The files of this database under the server's data directory, after a checkpoint. */
 async function readDataFiles(): Promise<Buffer[]> {
