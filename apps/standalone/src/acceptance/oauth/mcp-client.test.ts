@@ -1,7 +1,10 @@
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import tls from 'node:tls';
 import * as second from '@modelcontextprotocol/client';
 import * as first from '@modelcontextprotocol/sdk/client/auth.js';
 import * as firstExtensions from '@modelcontextprotocol/sdk/client/auth-extensions.js';
-import { openTestDatabase, testKek } from '@mono-auth/testing';
+import { loopbackTls, openTestDatabase, testKek } from '@mono-auth/testing';
 import { decodeJwt, exportJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authorizeAs } from './browser-person.ts';
@@ -31,16 +34,16 @@ afterAll(async () => {
 class Memory {
   readonly redirectUrl = callbackUrl;
   readonly clientMetadata = { redirect_uris: [callbackUrl], client_name: 'MCP client', scope: 'orders:read' };
-  readonly #client: RegisteredClient;
+  readonly #client: RegisteredClient | undefined;
   #tokens: first.OAuthClientProvider extends { tokens(): infer T } ? Awaited<T> : never;
   #verifier = '';
   asked: URL | undefined;
 
-  constructor(client: RegisteredClient) {
+  constructor(client: RegisteredClient | undefined) {
     this.#client = client;
   }
   state = () => 'kept';
-  clientInformation = () => ({ client_id: this.#client.id, issuer: scene.issuer });
+  clientInformation = () => ({ client_id: this.#client?.id ?? '', issuer: scene.issuer });
   tokens = () => this.#tokens;
   saveTokens = (tokens: NonNullable<ReturnType<Memory['tokens']>>) => {
     this.#tokens = tokens;
@@ -77,6 +80,41 @@ describe.each(generations)('the MCP client of the %s generation', (_name, auth) 
       aud: server.url.href,
       scope: 'orders:read',
     });
+  });
+
+  test('that nobody registered is known by its metadata document', async () => {
+    const site = createServer(loopbackTls, (_request, response) => {
+      const document = { ...memory.clientMetadata, client_id: clientMetadataUrl, token_endpoint_auth_method: 'none' };
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(document));
+    });
+    await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
+    const trusted = tls.getCACertificates('default');
+    tls.setDefaultCACertificates([...trusted, loopbackTls.cert]);
+    const clientMetadataUrl = `https://localhost:${(site.address() as AddressInfo).port}/client.json`;
+    let saved: { client_id: string } | undefined;
+    const memory = Object.assign(new Memory(undefined), {
+      clientMetadataUrl,
+      clientInformation: () => saved,
+      saveClientInformation: (information: { client_id: string }) => {
+        saved = information;
+      },
+    });
+    const provider = memory as first.OAuthClientProvider & second.OAuthClientProvider;
+    try {
+      expect(await auth(provider, { serverUrl: server.url })).toBe('REDIRECT');
+      expect(memory.asked?.searchParams.get('client_id')).toBe(clientMetadataUrl);
+      const callback = await authorizeAs(scene.owner, memory.asked as URL);
+      const authorizationCode = callback.searchParams.get('code') ?? '';
+      const iss = callback.searchParams.get('iss') ?? '';
+      expect(await auth(provider, { serverUrl: server.url, authorizationCode, iss })).toBe('AUTHORIZED');
+      expect(decodeJwt(memory.tokens()?.access_token ?? '')).toMatchObject({
+        aud: server.url.href,
+        scope: 'orders:read',
+      });
+    } finally {
+      tls.setDefaultCACertificates(trusted);
+      site.close();
+    }
   });
 });
 
