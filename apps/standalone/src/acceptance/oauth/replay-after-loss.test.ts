@@ -20,10 +20,22 @@ afterAll(async () => {
 /** What happens to Redis between the first presentation and the second. */
 const losses: readonly (readonly [string, (redis: TestRedis) => Promise<unknown>])[] = [
   ['is emptied', (at) => at.command('flushall')],
+  ['evicts what it holds', evict],
   ['is killed and comes back empty', (at) => at.kill().then(() => at.start())],
   ['is killed and stays away', (at) => at.kill()],
   ['has come back', (at) => at.start()],
 ];
+
+/** As an operator may set it while we run: a start with such a policy is refused. */
+async function evict(redis: TestRedis): Promise<void> {
+  await redis.command('config', 'set', 'maxmemory-policy', 'allkeys-lru');
+  await redis.command('config', 'set', 'maxmemory', '1');
+  // It evicts before a command, and while it is full nobody can write.
+  await redis.command('get', 'x');
+  expect(await redis.command('dbsize')).toBe('0');
+  await redis.command('config', 'set', 'maxmemory', '0');
+  await redis.command('config', 'set', 'maxmemory-policy', 'noeviction');
+}
 
 /** A credential of each kind, each in a request that is right once. */
 const credentials: readonly (readonly [string, (lab: Lab) => Promise<Ask>])[] = [
