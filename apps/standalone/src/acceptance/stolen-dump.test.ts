@@ -100,10 +100,7 @@ async function privateMembers(kms: Kms): Promise<Buffer[]> {
   return members;
 }
 
-/**
- * Whether this text opens the door. Grants and client secrets that the server does not know are doors as well: a later one
- * has to stand this test.
- */
+/** Whether this text opens the door. The doors of grants, with the client's own credential in hand, are in oauth/stolen-grants.test.ts. */
 const doors: Readonly<Record<string, (text: string) => Promise<boolean>>> = {
   'a bearer token': async (text) => {
     const answer = await postRpc(scene.issuer, 'monoauth.tenants.v1.TenantService/GetTenant', {}, text);
