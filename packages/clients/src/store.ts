@@ -75,23 +75,27 @@ export async function insertClient(tx: TenantTx, client: Client, request: KeyedR
   return rows.length === 1;
 }
 
-export async function selectClient(tx: TenantTx, id: ClientId): Promise<Client | undefined> {
-  const rows = await tx.sql<ClientRow>`
-    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
-      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
-    from mono.clients
-    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
-  return rows[0] && clientOf(rows[0]);
+export function selectClient(tx: TenantTx, id: ClientId): Promise<Client | undefined> {
+  return tx.remembered(`client ${id}`, async () => {
+    const rows = await tx.sql<ClientRow>`
+      select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
+        owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
+      from mono.clients
+      where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
+    return rows[0] && clientOf(rows[0]);
+  });
 }
 
 /** By what it calls itself: the URL of its metadata document. */
-export async function selectClientByExternalId(tx: TenantTx, externalId: string): Promise<Client | undefined> {
-  const rows = await tx.sql<ClientRow>`
-    select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
-      owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
-    from mono.clients
-    where tenant_id = ${uuidOf(tx.tenantId)} and external_id = ${externalId}`;
-  return rows[0] && clientOf(rows[0]);
+export function selectClientByExternalId(tx: TenantTx, externalId: string): Promise<Client | undefined> {
+  return tx.remembered(`client called ${externalId}`, async () => {
+    const rows = await tx.sql<ClientRow>`
+      select id, kind, name, status, scopes, audiences, resource, jwks, host_id, created_at, environment, product,
+        owner_user_id, source, external_id, manifest, proposed, proposed_submitted, version, submitted_by, approved_by
+      from mono.clients
+      where tenant_id = ${uuidOf(tx.tenantId)} and external_id = ${externalId}`;
+    return rows[0] && clientOf(rows[0]);
+  });
 }
 
 /** The approved client that is the server of a resource. */

@@ -3,10 +3,12 @@ import { Refusal } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import pg from 'pg';
 import type { AuditRow } from './audit-row.ts';
+import { DecisionReading } from './decision-reading.ts';
 import type { Evidence } from './evidence.ts';
-import { GroupCommit } from './group-commit.ts';
+import { GroupCommit, OutdatedState } from './group-commit.ts';
 import { type IdentityPool, openIdentityPool } from './identity-pool.ts';
 import { Listener } from './listener.ts';
+import { type RememberedState, RememberedStates } from './remembered-state.ts';
 import { type DatabaseSecrets, type Login, logins } from './secrets.ts';
 import { guardedTenant } from './tenant-guard.ts';
 import { type Committed, PlatformTx, TenantTx } from './tx.ts';
@@ -27,6 +29,8 @@ const poolSizeDefault = 6;
 const statementTimeoutMs = 20_000;
 /** A transaction left idle holds locks; ours never wait for anything outside the database. */
 const idleInTransactionTimeoutMs = 15_000;
+/** Times that a decision is made again because the state of its tenant changed meanwhile; then it remembers nothing. */
+const outdatedMax = 3;
 /** Longest wait for a free connection before the caller is told to come back. */
 const checkoutTimeoutMs = 5_000;
 
@@ -38,6 +42,7 @@ export class Database {
   readonly #inside = new AsyncLocalStorage<true>();
   readonly #listener: Listener;
   readonly #groupCommit: GroupCommit;
+  readonly #states = new RememberedStates();
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -54,16 +59,22 @@ export class Database {
   /**
    * Runs a decision: a read-only transaction whose evidence (`appendAudit`, `consumeOnce`) the group commit makes durable
    * before the result is answered. For what is asked often and changes no row, such as a token: one insert serves all who
-   * ask at the same time.
+   * ask at the same time, and what `remembered` holds is not read again. The group commit keeps nothing of a decision that
+   * was made by what is no longer the tenant's state: `work` then runs again, so it has no effects but through its handle.
    * @throws Refusal `audit_unavailable` when the evidence could not be written; the refusal of a second use.
    */
   async forDecision<T>(tenantId: TenantId, work: (tx: TenantTx) => Promise<T>): Promise<T> {
-    const evidence: Evidence = { rows: [], consumed: [] };
-    return this.#transact(
-      'mono_app',
-      (client) => this.#openTenant(client, tenantId, work, evidence),
-      () => this.#groupCommit.commit(evidence),
-    );
+    if (this.#inside.getStore()) throw new TypeError('transactions do not nest: pass the handle down');
+    for (let times = 0; times < outdatedMax; times++) {
+      const state = this.#states.of(tenantId);
+      try {
+        return await this.#decide(tenantId, work, state);
+      } catch (error) {
+        if (!(error instanceof OutdatedState)) throw error;
+        this.#states.drop(state);
+      }
+    }
+    return this.#decide(tenantId, work, undefined);
   }
 
   /** Runs `work` as the platform, on the tables listed for it; `reason` says why no tenant would do. */
@@ -116,18 +127,43 @@ export class Database {
     client: pg.PoolClient,
     tenantId: TenantId,
     work: (tx: TenantTx) => Promise<T>,
-    evidence?: Evidence,
   ): Promise<Committed<T>> {
-    const guarded = guardedTenant(this.#options.secrets.tenantGuardKey, tenantId, await this.#backendPid(client));
-    return TenantTx.open(client, tenantId, guarded, work, evidence);
+    return TenantTx.open(client, tenantId, await this.#guard(client, tenantId), work);
   }
 
-  /** @param settle what must be done after the commit, with the connection given back, before anything is answered. */
-  async #transact<T>(
-    login: Login,
-    run: (client: pg.PoolClient) => Promise<Committed<T>>,
-    settle: () => Promise<void> = async () => {},
+  async #guard(client: pg.PoolClient, tenantId: TenantId): Promise<string> {
+    return guardedTenant(this.#options.secrets.tenantGuardKey, tenantId, await this.#backendPid(client));
+  }
+
+  /** @throws OutdatedState */
+  async #decide<T>(
+    tenantId: TenantId,
+    work: (tx: TenantTx) => Promise<T>,
+    state: RememberedState | undefined,
   ): Promise<T> {
+    const evidence: Evidence = { rows: [], consumed: [] };
+    const source = {
+      checkOut: () => this.#checkOut('mono_app'),
+      guard: (c: pg.PoolClient) => this.#guard(c, tenantId),
+    };
+    const reading = new DecisionReading(source, state);
+    const parts = { tenantId, evidence, state, connect: () => reading.client() };
+    let committed: Committed<T>;
+    try {
+      committed = await this.#inside.run(true, () => TenantTx.decide(parts, work));
+      await reading.end('commit');
+    } catch (error) {
+      await reading.end('rollback');
+      // What was not there, or not allowed, may be by now.
+      if (!isConnectionLost(error)) await this.#groupCommit.commit(madeBy(state)).catch(onlyOutdated);
+      throw isConnectionLost(error) ? unreachable(error) : error;
+    }
+    await this.#groupCommit.commit({ ...madeBy(state), ...evidence });
+    await this.#runEffects(committed.effects);
+    return committed.result;
+  }
+
+  async #transact<T>(login: Login, run: (client: pg.PoolClient) => Promise<Committed<T>>): Promise<T> {
     if (this.#inside.getStore()) throw new TypeError('transactions do not nest: pass the handle down');
     const client = await this.#checkOut(login);
     let broken = true;
@@ -142,15 +178,18 @@ export class Database {
     } finally {
       client.release(broken);
     }
-    await settle();
-    for (const effect of committed.effects) {
+    await this.#runEffects(committed.effects);
+    return committed.result;
+  }
+
+  async #runEffects(effects: Committed<unknown>['effects']): Promise<void> {
+    for (const effect of effects) {
       try {
         await effect();
       } catch (error) {
         this.#report(error);
       }
     }
-    return committed.result;
   }
 
   async #checkOut(login: Login): Promise<pg.PoolClient> {
@@ -191,6 +230,18 @@ export class Database {
   }
 
   readonly #report = (error: unknown): void => this.#options.onBackgroundError?.(error);
+}
+
+/** An answer that grants nothing is true enough while nobody can say whether the state has changed. */
+function onlyOutdated(error: unknown): void {
+  if (error instanceof OutdatedState) throw error;
+}
+
+/** What the group commit compares before it keeps a decision. */
+function madeBy(state: RememberedState | undefined): Evidence {
+  const none = { rows: [], consumed: [] };
+  const { tenantId, version } = state ?? {};
+  return tenantId === undefined || version === undefined ? none : { ...none, madeBy: { tenantId, version } };
 }
 
 /** Class 08 and the shutdowns of class 57 (https://www.postgresql.org/docs/18/errcodes-appendix.html), and what pg and the network say. */

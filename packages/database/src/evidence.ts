@@ -14,10 +14,19 @@ export interface Consumption {
   readonly refusal: Refusal;
 }
 
+/** The state of a tenant that a decision was made by. */
+export interface MadeBy {
+  readonly tenantId: TenantId;
+  /** Null where nothing of the tenant was ever watched. */
+  readonly version: string | null;
+}
+
 /** What one decision leaves behind: all of it is kept, or none. */
 export interface Evidence {
   readonly rows: AuditRow[];
   readonly consumed: Consumption[];
+  /** Kept only while this is the tenant's present state; absent where the decision remembered nothing. */
+  madeBy?: MadeBy;
 }
 
 /** Rows are described once: the audit login's group and a use case's own transaction insert the same. */
@@ -32,6 +41,29 @@ select tenant_id, id, to_timestamp(occurred_at_ms / 1000.0), type, outcome, acto
 from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::bytea[])
   as event (tenant_id, id, occurred_at_ms, type, outcome, actor, object_kind, object_id, envelope)`;
 
+/**
+ * The same for decisions: each row names its decision's state ($14, $15: one for each row; $16, $17: the states, from 1;
+ * 0: none), and only those of present states are kept. Answers the states that are outdated.
+ */
+const decisionInsert = `with outdated as materialized (
+  select n from mono.outdated_states($16::uuid[], $17::uuid[]) as n
+), consumed as (
+  insert into mono.consumed (tenant_id, kind, digest, expires_at)
+  select tenant_id, kind, digest, to_timestamp(expires_at_ms / 1000.0)
+  from unnest($10::uuid[], $11::text[], $12::bytea[], $13::bigint[], $15::int[])
+    as used (tenant_id, kind, digest, expires_at_ms, made_by)
+  where not exists (select 1 from outdated where n = made_by)
+), events as (
+  insert into mono.audit_events
+    (tenant_id, id, occurred_at, type, outcome, actor, object_kind, object_id, envelope)
+  select tenant_id, id, to_timestamp(occurred_at_ms / 1000.0), type, outcome, actor, object_kind, object_id, envelope
+  from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[],
+      $9::bytea[], $14::int[])
+    as event (tenant_id, id, occurred_at_ms, type, outcome, actor, object_kind, object_id, envelope, made_by)
+  where not exists (select 1 from outdated where n = made_by)
+)
+select n from outdated`;
+
 /** Writes evidence in one statement. @throws the driver's unique violation when something was used before. */
 export async function insertEvidence(client: pg.Pool | pg.PoolClient, evidence: readonly Evidence[]): Promise<void> {
   const rows = evidence.flatMap((group) => group.rows);
@@ -42,6 +74,57 @@ export async function insertEvidence(client: pg.Pool | pg.PoolClient, evidence: 
     text: evidenceInsert,
     values: [...auditColumns(rows), ...consumedColumns(consumed)],
   });
+}
+
+/**
+ * Writes the evidence of decisions in one statement, of each only while the state that it was made by is the present one.
+ * @returns those of which nothing was kept, because it is not.
+ * @throws the driver's unique violation when something was used before.
+ */
+export async function insertDecisions(pool: pg.Pool, decisions: readonly Evidence[]): Promise<ReadonlySet<Evidence>> {
+  const states = new StateList();
+  const rows = decisions.flatMap((group) => group.rows.map((row) => ({ row, state: states.numberOf(group) })));
+  const consumed = decisions
+    .flatMap((group) => group.consumed.map((use) => ({ use, state: states.numberOf(group) })))
+    .sort((a, b) => byDigest(a.use, b.use));
+  for (const group of decisions) states.numberOf(group);
+  const { rows: outdated } = await pool.query<{ n: number }>({
+    name: 'mono-decisions',
+    text: decisionInsert,
+    values: [
+      ...auditColumns(rows.map(({ row }) => row)),
+      ...consumedColumns(consumed.map(({ use }) => use)),
+      rows.map(({ state }) => state),
+      consumed.map(({ state }) => state),
+      ...states.columns(),
+    ],
+  });
+  if (outdated.length === 0) return none;
+  const numbers = new Set(outdated.map(({ n }) => n));
+  return new Set(decisions.filter((group) => numbers.has(states.numberOf(group))));
+}
+
+const none: ReadonlySet<Evidence> = new Set();
+
+/** The states of a batch, each once: decisions of one tenant mostly share theirs. */
+class StateList {
+  readonly #numbers = new Map<string, number>();
+  readonly #states: MadeBy[] = [];
+
+  /** From 1; 0 for evidence that is kept in any state. */
+  numberOf({ madeBy }: Evidence): number {
+    if (!madeBy) return 0;
+    const name = `${madeBy.tenantId}|${madeBy.version}`;
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    const number = this.#states.push(madeBy);
+    this.#numbers.set(name, number);
+    return number;
+  }
+
+  columns(): [tenants: string[], versions: (string | null)[]] {
+    return [this.#states.map(({ tenantId }) => uuidOf(tenantId)), this.#states.map(({ version }) => version)];
+  }
 }
 
 /**

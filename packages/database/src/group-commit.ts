@@ -1,11 +1,16 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type pg from 'pg';
-import { type Evidence, findUsedBefore, insertEvidence, isUsedBefore } from './evidence.ts';
+import { type Evidence, findUsedBefore, insertDecisions, isUsedBefore } from './evidence.ts';
 
 /** Audit rows in one statement: some 4 ms of work here, so that a window never delays the next one for long. */
 const batchRowsMax = 500;
 /** Rows that may wait: 16 statements' worth. Whoever comes on top is told to come back; nothing is granted meanwhile. */
 const waitingRowsMax = 8_000;
+
+/** Nothing was kept: the decision was made by what is no longer the state of its tenant, and is to be made again. */
+export class OutdatedState extends Error {
+  override readonly name = 'OutdatedState';
+}
 
 interface Waiting {
   readonly evidence: Evidence;
@@ -31,7 +36,7 @@ export class GroupCommit {
   /**
    * Resolves when the evidence is durable.
    * @throws Refusal that a `Consumption` carries when it was used before (nothing of its group is kept then);
-   * `audit_unavailable` when it could not be written, or too much is waiting.
+   * `audit_unavailable` when it could not be written, or too much is waiting. OutdatedState.
    */
   commit(evidence: Evidence): Promise<void> {
     const rows = weightOf(evidence);
@@ -73,11 +78,14 @@ export class GroupCommit {
   /** A statement that fails because of one caller's evidence is taken apart: the others are not refused with it. */
   async #write(batch: readonly Waiting[]): Promise<void> {
     try {
-      await insertEvidence(
+      const outdated = await insertDecisions(
         this.#pool,
         batch.map(({ evidence }) => evidence),
       );
-      for (const { resolve } of batch) resolve();
+      for (const { evidence, resolve, reject } of batch) {
+        if (outdated.has(evidence)) reject(new OutdatedState('the state of the tenant has changed'));
+        else resolve();
+      }
     } catch (error) {
       const [first] = batch;
       if (!first) return;
@@ -88,8 +96,9 @@ export class GroupCommit {
   }
 }
 
-function weightOf({ rows, consumed }: Evidence): number {
-  return rows.length + consumed.length;
+/** To ask whether a state is the present one is work as well. */
+function weightOf({ rows, consumed, madeBy }: Evidence): number {
+  return rows.length + consumed.length || (madeBy ? 1 : 0);
 }
 
 /** Whether Postgres refused the statement's content (class 22 data, 23 constraints), not the connection or itself. */

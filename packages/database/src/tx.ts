@@ -3,6 +3,7 @@ import { type TenantId, uuidOf } from '@mono-auth/core/ids';
 import type pg from 'pg';
 import type { AuditRow } from './audit-row.ts';
 import { type Consumption, type Evidence, insertEvidence } from './evidence.ts';
+import type { RememberedState } from './remembered-state.ts';
 import { type SqlValue, statement } from './sql.ts';
 
 /** Only this module can make a transaction handle: the handle is the permission. */
@@ -10,14 +11,17 @@ const seal: unique symbol = Symbol('transaction');
 
 type Effect = () => void | Promise<void>;
 
+/** A connection, or what opens one when the first statement comes. */
+type Connection = pg.PoolClient | (() => Promise<pg.PoolClient>);
+
 class Transaction {
-  readonly #client: pg.PoolClient;
+  readonly #connection: Connection;
   readonly #effects: Effect[] = [];
   #open = true;
 
-  protected constructor(proof: typeof seal, client: pg.PoolClient) {
+  protected constructor(proof: typeof seal, connection: Connection) {
     if (proof !== seal) throw new TypeError('a transaction handle cannot be forged');
-    this.#client = client;
+    this.#connection = connection;
   }
 
   /**
@@ -33,9 +37,10 @@ class Transaction {
     return result.rows;
   }
 
-  protected run<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  protected async run<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     if (!this.#open) throw new TypeError('the transaction has ended');
-    return work(this.#client);
+    const connection = this.#connection;
+    return work(typeof connection === 'function' ? await connection() : connection);
   }
 
   /** Runs `effect` once, after the commit; never when the transaction fails. An effect is a hint: its failure is logged. */
@@ -52,16 +57,40 @@ class Transaction {
   }
 }
 
+/** What makes a transaction a decision. */
+export interface DecisionParts {
+  readonly tenantId: TenantId;
+  readonly connect: () => Promise<pg.PoolClient>;
+  /** What it leaves behind is written by the group commit, after it and before its answer. */
+  readonly evidence: Evidence;
+  /** Absent: it remembers nothing and reads everything. */
+  readonly state: RememberedState | undefined;
+}
+
 /** A transaction inside one tenant: row level security shows and takes that tenant's rows only. */
 export class TenantTx extends Transaction {
   readonly tenantId: TenantId;
-  /** Set in a decision: what it leaves behind is written by the group commit, after it and before its answer. */
-  readonly #evidence: Evidence | undefined;
+  readonly #decision: Pick<DecisionParts, 'evidence' | 'state'> | undefined;
 
-  private constructor(proof: typeof seal, client: pg.PoolClient, tenantId: TenantId, evidence: Evidence | undefined) {
-    super(proof, client);
+  private constructor(
+    proof: typeof seal,
+    connection: Connection,
+    tenantId: TenantId,
+    decision?: Pick<DecisionParts, 'evidence' | 'state'>,
+  ) {
+    super(proof, connection);
     this.tenantId = tenantId;
-    this.#evidence = evidence;
+    this.#decision = decision;
+  }
+
+  /**
+   * What `load` reads, remembered across decisions as long as the tenant's state is the same: `load` reads watched tables
+   * alone (`mono.watch_state`), and nothing that depends on the time. Outside a decision it is read each time. Whoever gets
+   * it changes nothing in it.
+   * @param name says what it is: everything that the answer depends on, besides the tenant.
+   */
+  remembered<T>(name: string, load: () => Promise<T>): Promise<T> {
+    return this.#decision?.state ? this.#decision.state.get(name, load) : load();
   }
 
   /**
@@ -69,7 +98,7 @@ export class TenantTx extends Transaction {
    * which changes nothing, the group commit holds them before anybody hears of the result (law 3).
    */
   async appendAudit(rows: readonly AuditRow[]): Promise<void> {
-    if (this.#evidence) this.#evidence.rows.push(...rows);
+    if (this.#decision) this.#decision.evidence.rows.push(...rows);
     else await this.run((client) => insertEvidence(client, [{ rows: [...rows], consumed: [] }]));
   }
 
@@ -78,8 +107,8 @@ export class TenantTx extends Transaction {
    * @throws the `refusal` handed in when it was used before.
    */
   async consumeOnce({ kind, digest, expiresAtMs, refusal }: Omit<Consumption, 'tenantId'>): Promise<void> {
-    if (this.#evidence) {
-      this.#evidence.consumed.push({ tenantId: this.tenantId, kind, digest, expiresAtMs, refusal });
+    if (this.#decision) {
+      this.#decision.evidence.consumed.push({ tenantId: this.tenantId, kind, digest, expiresAtMs, refusal });
       return;
     }
     const inserted = await this.sql<{ kind: string }>`
@@ -94,16 +123,26 @@ export class TenantTx extends Transaction {
     tenantId: TenantId,
     guarded: string,
     work: (tx: TenantTx) => Promise<T>,
-    evidence?: Evidence,
   ): Promise<Committed<T>> {
-    const tx = new TenantTx(seal, client, tenantId, evidence);
-    const begin = evidence ? 'begin read only' : 'begin';
+    const tx = new TenantTx(seal, client, tenantId);
     return runIn(
       client,
-      `${begin}; set local app.tenant_id = '${guarded}'`,
+      `begin; set local app.tenant_id = '${guarded}'`,
       () => work(tx),
       () => tx.end(seal),
     );
+  }
+
+  /** Runs a decision; whoever opens its connection ends it. */
+  static async decide<T>(parts: DecisionParts, work: (tx: TenantTx) => Promise<T>): Promise<Committed<T>> {
+    const tx = new TenantTx(seal, parts.connect, parts.tenantId, parts);
+    try {
+      const result = await work(tx);
+      return { result, effects: tx.end(seal) };
+    } catch (error) {
+      tx.end(seal);
+      throw error;
+    }
   }
 }
 

@@ -15,9 +15,11 @@ const toPosition = ({ incarnation, seq, hash }: RawHead): cursor.FeedPosition =>
   hash: new Uint8Array(hash),
 });
 
-export async function readHead(tx: TenantTx): Promise<cursor.FeedPosition | undefined> {
-  const [row] = await tx.sql<RawHead>`select incarnation, seq, hash from mono.feed_heads`;
-  return row && toPosition(row);
+export function readHead(tx: TenantTx): Promise<cursor.FeedPosition | undefined> {
+  return tx.remembered('feed head', async () => {
+    const [row] = await tx.sql<RawHead>`select incarnation, seq, hash from mono.feed_heads`;
+    return row && toPosition(row);
+  });
 }
 
 /** Reads the head and holds its row until the transaction ends: whoever has it gives out the next numbers. */

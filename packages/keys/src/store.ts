@@ -113,9 +113,10 @@ export async function tenantsWithDueKeys(tx: PlatformTx, nowMs: number, limit: n
 }
 
 /** The version of the tenant's keys: another one when any of them has changed. */
-export async function readKeyVersion(tx: TenantTx): Promise<number> {
-  const rows = await tx.sql<KeyVersion>`select key_version from mono.tenants where id = ${uuidOf(tx.tenantId)}`;
-  return versionOf(rows);
+export function readKeyVersion(tx: TenantTx): Promise<number> {
+  return tx.remembered('key version', async () =>
+    versionOf(await tx.sql<KeyVersion>`select key_version from mono.tenants where id = ${uuidOf(tx.tenantId)}`),
+  );
 }
 
 /** The same, and nobody else changes them until this transaction ends. */

@@ -37,11 +37,13 @@ export async function insertVersion(
   return rows.length === 1;
 }
 
-export async function selectCurrentVersion(tx: TenantTx): Promise<PolicyVersion | undefined> {
-  const rows = await tx.sql<VersionRow>`
-    select version, id, hash, published_by, published_at from mono.policy_versions
-    where tenant_id = ${uuidOf(tx.tenantId)} order by version desc limit 1`;
-  return rows[0] && versionOf(rows[0]);
+export function selectCurrentVersion(tx: TenantTx): Promise<PolicyVersion | undefined> {
+  return tx.remembered('policy version', async () => {
+    const rows = await tx.sql<VersionRow>`
+      select version, id, hash, published_by, published_at from mono.policy_versions
+      where tenant_id = ${uuidOf(tx.tenantId)} order by version desc limit 1`;
+    return rows[0] && versionOf(rows[0]);
+  });
 }
 
 export async function selectSnapshot(tx: TenantTx, version: number): Promise<Uint8Array | undefined> {

@@ -96,11 +96,13 @@ export async function updateTenantStatus(tx: PlatformTx, id: TenantId, status: T
 }
 
 /** The tenant of this transaction; row level security lets it see no other. */
-export async function selectOwnTenant(tx: TenantTx): Promise<TenantRecord | undefined> {
-  const rows = await tx.sql<TenantRow>`
-    select id, slug, display_name, status, epoch, incarnation, key_version, created_at from mono.tenants
-    where id = ${uuidOf(tx.tenantId)}`;
-  return rows[0] && tenantOf(rows[0]);
+export function selectOwnTenant(tx: TenantTx): Promise<TenantRecord | undefined> {
+  return tx.remembered('tenant', async () => {
+    const rows = await tx.sql<TenantRow>`
+      select id, slug, display_name, status, epoch, incarnation, key_version, created_at from mono.tenants
+      where id = ${uuidOf(tx.tenantId)}`;
+    return rows[0] && tenantOf(rows[0]);
+  });
 }
 
 export async function incrementEpoch(tx: TenantTx): Promise<number | undefined> {
@@ -159,12 +161,14 @@ export async function insertRotation(
       ${revocationId ? uuidOf(revocationId) : null}, ${createdBy}, ${new Date(createdAtMs)}, ${idempotencyKey})`;
 }
 
-export async function selectSecurityPolicy(
+export function selectSecurityPolicy(
   tx: TenantTx,
 ): Promise<{ policy: Partial<SecurityPolicy>; version: number } | undefined> {
-  const [row] = await tx.sql<{ policy: Partial<SecurityPolicy>; version: string }>`
-    select policy, version from mono.security_policies where tenant_id = ${uuidOf(tx.tenantId)}`;
-  return row && { policy: row.policy, version: Number(row.version) };
+  return tx.remembered('security policy', async () => {
+    const [row] = await tx.sql<{ policy: Partial<SecurityPolicy>; version: string }>`
+      select policy, version from mono.security_policies where tenant_id = ${uuidOf(tx.tenantId)}`;
+    return row && { policy: row.policy, version: Number(row.version) };
+  });
 }
 
 /** Makes those who change the ceilings wait for each other until the transaction ends: before the first there is no row. */

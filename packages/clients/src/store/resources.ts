@@ -54,12 +54,14 @@ export async function insertResource(
   return rows.length === 1;
 }
 
-export async function selectResource(tx: TenantTx, identifier: string): Promise<Resource | undefined> {
-  const [row] = await tx.sql<ResourceRow>`
-    select identifier, name, environment, product, scopes, access_token_ttl_seconds, dpop_required, is_default, client_id,
-      retired, version, created_at
-    from mono.resources where tenant_id = ${uuidOf(tx.tenantId)} and identifier = ${identifier}`;
-  return row && resourceOf(row);
+export function selectResource(tx: TenantTx, identifier: string): Promise<Resource | undefined> {
+  return tx.remembered(`resource ${identifier}`, async () => {
+    const [row] = await tx.sql<ResourceRow>`
+      select identifier, name, environment, product, scopes, access_token_ttl_seconds, dpop_required, is_default, client_id,
+        retired, version, created_at
+      from mono.resources where tenant_id = ${uuidOf(tx.tenantId)} and identifier = ${identifier}`;
+    return row && resourceOf(row);
+  });
 }
 
 /** The same, and nobody else changes it until the transaction ends. */
@@ -75,16 +77,18 @@ export async function lockResource(tx: TenantTx, identifier: string): Promise<Re
  * A resource that tokens can be made for now: not retired, and the client that it is, if any, approved. A tenant without a
  * row for it answers undefined as well.
  */
-export async function selectLivingResource(tx: TenantTx, identifier: string): Promise<Resource | undefined> {
-  const [row] = await tx.sql<ResourceRow>`
-    select resource.identifier, resource.name, resource.environment, resource.product, resource.scopes,
-      resource.access_token_ttl_seconds, resource.dpop_required, resource.is_default, resource.client_id, resource.retired,
-      resource.version, resource.created_at
-    from mono.resources as resource
-      left join mono.clients as client on client.tenant_id = resource.tenant_id and client.id = resource.client_id
-    where resource.tenant_id = ${uuidOf(tx.tenantId)} and resource.identifier = ${identifier} and not resource.retired
-      and (resource.client_id is null or client.status = 'approved')`;
-  return row && resourceOf(row);
+export function selectLivingResource(tx: TenantTx, identifier: string): Promise<Resource | undefined> {
+  return tx.remembered(`living resource ${identifier}`, async () => {
+    const [row] = await tx.sql<ResourceRow>`
+      select resource.identifier, resource.name, resource.environment, resource.product, resource.scopes,
+        resource.access_token_ttl_seconds, resource.dpop_required, resource.is_default, resource.client_id, resource.retired,
+        resource.version, resource.created_at
+      from mono.resources as resource
+        left join mono.clients as client on client.tenant_id = resource.tenant_id and client.id = resource.client_id
+      where resource.tenant_id = ${uuidOf(tx.tenantId)} and resource.identifier = ${identifier} and not resource.retired
+        and (resource.client_id is null or client.status = 'approved')`;
+    return row && resourceOf(row);
+  });
 }
 
 export async function selectResourceByIdempotencyKey(
@@ -122,13 +126,15 @@ export async function lockDefault(tx: TenantTx, environment: Environment): Promi
     select pg_advisory_xact_lock(hashtextextended(${`default resource|${tx.tenantId}|${environment}`}, 0))::text as locked`;
 }
 
-export async function selectDefaultResource(tx: TenantTx, environment: Environment): Promise<Resource | undefined> {
-  const [row] = await tx.sql<ResourceRow>`
-    select identifier, name, environment, product, scopes, access_token_ttl_seconds, dpop_required, is_default, client_id,
-      retired, version, created_at
-    from mono.resources
-    where tenant_id = ${uuidOf(tx.tenantId)} and environment = ${environment} and is_default and not retired`;
-  return row && resourceOf(row);
+export function selectDefaultResource(tx: TenantTx, environment: Environment): Promise<Resource | undefined> {
+  return tx.remembered(`default resource ${environment}`, async () => {
+    const [row] = await tx.sql<ResourceRow>`
+      select identifier, name, environment, product, scopes, access_token_ttl_seconds, dpop_required, is_default, client_id,
+        retired, version, created_at
+      from mono.resources
+      where tenant_id = ${uuidOf(tx.tenantId)} and environment = ${environment} and is_default and not retired`;
+    return row && resourceOf(row);
+  });
 }
 
 /** Writes what can change. The row is locked. */

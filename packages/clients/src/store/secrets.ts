@@ -48,16 +48,24 @@ export async function selectLivingSecrets(
   return rows.map(secretOf);
 }
 
-/** What a secret that is shown is compared with. */
-export async function selectLivingDigests(
+/**
+ * What a secret that is shown is compared with. Which of them live now is the caller's to say, of what may be remembered;
+ * that was read at a time when those before `nowMs` had ended.
+ */
+export function selectDigests(
   tx: TenantTx,
   clientId: ClientId,
   nowMs: number,
-): Promise<(ClientSecret & { readonly digest: Uint8Array })[]> {
-  const rows = await tx.sql<SecretRow & { digest: Uint8Array }>`
-    select id, client_id, created_at, expires_at, last_used_at, digest from mono.client_secrets
-    where tenant_id = ${uuidOf(tx.tenantId)} and client_id = ${uuidOf(clientId)} and expires_at > ${new Date(nowMs)}`;
-  return rows.map((row) => ({ ...secretOf(row), digest: row.digest }));
+): Promise<readonly (Pick<ClientSecret, 'id' | 'expiresAtMs'> & { readonly digest: Uint8Array })[]> {
+  return tx.remembered(`secrets ${clientId}`, async () => {
+    const rows = await tx.sql<Pick<SecretRow, 'id' | 'expires_at'> & { digest: Uint8Array }>`
+      select id, expires_at, digest from mono.client_secrets
+      where tenant_id = ${uuidOf(tx.tenantId)} and client_id = ${uuidOf(clientId)} and expires_at > ${new Date(nowMs)}`;
+    return rows.map(({ id, expires_at, digest }) => ({
+      ...{ id: idFromUuid('sec', id), expiresAtMs: expires_at.getTime() },
+      digest: new Uint8Array(digest),
+    }));
+  });
 }
 
 export async function selectSecretByIdempotencyKey(
@@ -93,10 +101,10 @@ export async function endSecretsOf(tx: TenantTx, clientId: ClientId, nowMs: numb
   return rows.length;
 }
 
-/** Keeps the latest use. */
-export async function updateLastUse(tx: TenantTx, id: Id<'sec'>, usedAtMs: number): Promise<void> {
+/** Keeps the latest use, unless it is no more than `grainMs` after the one that is kept. */
+export async function updateLastUse(tx: TenantTx, id: Id<'sec'>, usedAtMs: number, grainMs: number): Promise<void> {
   await tx.sql`
     update mono.client_secrets set last_used_at = ${new Date(usedAtMs)}
     where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}
-      and (last_used_at is null or last_used_at < ${new Date(usedAtMs)})`;
+      and (last_used_at is null or last_used_at <= ${new Date(usedAtMs - grainMs)})`;
 }

@@ -14,6 +14,11 @@ export const tenantlessTables: readonly TenantlessTable[] = [
     reason:
       'the tenant directory: it maps a slug to a tenant before a tenant is known; its own policies show a tenant its row',
   },
+  {
+    table: 'mono.state_versions',
+    grantees: [],
+    reason: 'which state a decision was made by: moved and compared by functions of its owner, who is no tenant',
+  },
   { table: 'mono.tenant_guard', grantees: [], reason: 'the key of current_tenant_id(), read by its owner alone' },
   {
     table: 'mono.kms_check',
@@ -185,6 +190,15 @@ export const listedPolicies: readonly ListedPolicy[] = [
 /** Functions that run with their owner's rights. */
 export const definerFunctions: readonly { readonly name: string; readonly reason: string }[] = [
   { name: 'mono.current_tenant_id()', reason: 'verifies the tenant with a key that only the owner may read' },
+  {
+    name: 'mono.raise_state_version()',
+    reason: 'a login that could write versions could make a decision pass that is made by an old state',
+  },
+  { name: 'mono.own_state_version()', reason: 'reads the version of the transaction’s own tenant, and of no other' },
+  {
+    name: 'mono.outdated_states(uuid[], uuid[])',
+    reason: 'the group commit can read no table: it learns whether the versions that it names are still right',
+  },
 ];
 
 /** Foreign keys to a tenantless table; they show whether its key exists. */

@@ -38,11 +38,13 @@ export async function insertAgent(tx: TenantTx, agent: Agent, request: KeyedRequ
   return rows.length === 1;
 }
 
-export async function selectAgent(tx: TenantTx, id: AgentId): Promise<Agent | undefined> {
-  const rows = await tx.sql<AgentRow>`
-    select id, host_id, name, owner_user_id, status, scopes, created_at from mono.agents
-    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
-  return rows[0] && agentOf(rows[0]);
+export function selectAgent(tx: TenantTx, id: AgentId): Promise<Agent | undefined> {
+  return tx.remembered(`agent ${id}`, async () => {
+    const rows = await tx.sql<AgentRow>`
+      select id, host_id, name, owner_user_id, status, scopes, created_at from mono.agents
+      where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
+    return rows[0] && agentOf(rows[0]);
+  });
 }
 
 /** With the digest of the request that made it. */

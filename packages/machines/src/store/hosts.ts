@@ -52,12 +52,14 @@ export async function insertHost(tx: TenantTx, host: Host): Promise<boolean> {
   return rows.length === 1;
 }
 
-export async function selectHost(tx: TenantTx, id: HostId): Promise<Host | undefined> {
-  const rows = await tx.sql<HostRow>`
-    select id, name, status, generation, client_id, invite_id, public_jwk, jkt, enrolled_at, renewed_at,
-      last_request_id, last_next_jkt, last_answer
-    from mono.hosts where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
-  return rows[0] && hostOf(rows[0]);
+export function selectHost(tx: TenantTx, id: HostId): Promise<Host | undefined> {
+  return tx.remembered(`host ${id}`, async () => {
+    const rows = await tx.sql<HostRow>`
+      select id, name, status, generation, client_id, invite_id, public_jwk, jkt, enrolled_at, renewed_at,
+        last_request_id, last_next_jkt, last_answer
+      from mono.hosts where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
+    return rows[0] && hostOf(rows[0]);
+  });
 }
 
 /** The same, and nobody else changes the host until this transaction ends. */

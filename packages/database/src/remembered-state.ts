@@ -1,0 +1,60 @@
+import type { TenantId } from '@mono-auth/core/ids';
+import { LRUCache } from 'lru-cache';
+
+/** Things remembered of all tenants together: a few KiB each at most, usually some hundred bytes. */
+const entriesMax = 100_000;
+/** Tenants of which anything is remembered. */
+const tenantsMax = 5_000;
+
+/** What decisions remember of one tenant, as of one version of its state: all of it is true, or none is used. */
+export class RememberedState {
+  readonly tenantId: TenantId;
+  /** Known from the first thing that was read on; null where nothing of the tenant was ever watched. */
+  version: string | null | undefined;
+  readonly #entries: LRUCache<string, Promise<unknown>>;
+  readonly #prefix: string;
+
+  constructor(tenantId: TenantId, entries: LRUCache<string, Promise<unknown>>, number: number) {
+    this.tenantId = tenantId;
+    this.#entries = entries;
+    this.#prefix = `${number}|`;
+  }
+
+  /** What `load` answers, which is called once for each name, and again where it has failed. */
+  async get<T>(name: string, load: () => Promise<T>): Promise<T> {
+    const key = this.#prefix + name;
+    const held = this.#entries.get(key) as Promise<T> | undefined;
+    // Somebody else's load may have failed with his transaction: then our own one counts.
+    if (held) return held.catch(() => this.#load(key, load));
+    return this.#load(key, load);
+  }
+
+  #load<T>(key: string, load: () => Promise<T>): Promise<T> {
+    const loading = load();
+    this.#entries.set(key, loading);
+    loading.catch(() => {
+      if (this.#entries.peek(key) === loading) this.#entries.delete(key);
+    });
+    return loading;
+  }
+}
+
+/** The remembered states of every tenant, within bounds: what was used longest ago makes room. */
+export class RememberedStates {
+  readonly #entries = new LRUCache<string, Promise<unknown>>({ max: entriesMax });
+  readonly #states = new LRUCache<TenantId, RememberedState>({ max: tenantsMax });
+  #made = 0;
+
+  of(tenantId: TenantId): RememberedState {
+    const known = this.#states.get(tenantId);
+    if (known) return known;
+    const state = new RememberedState(tenantId, this.#entries, ++this.#made);
+    this.#states.set(tenantId, state);
+    return state;
+  }
+
+  /** Forgets a state that is not the present one; what it held makes room by itself. */
+  drop(state: RememberedState): void {
+    if (this.#states.peek(state.tenantId) === state) this.#states.delete(state.tenantId);
+  }
+}
