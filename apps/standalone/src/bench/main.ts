@@ -1,10 +1,16 @@
 import { benchAudit } from './audit.ts';
 import { benchFeed } from './feed.ts';
+import { benchTokens } from './tokens/bench-tokens.ts';
 
 /** `npm run bench -- NAME`: each compares, alternating in one run, and prints ratios. */
-const benches: Readonly<Record<string, () => Promise<void>>> = { audit: benchAudit, feed: benchFeed };
+const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  audit: benchAudit,
+  feed: benchFeed,
+  tokens: benchTokens,
+};
 
-const bench = benches[process.argv[2] ?? ''];
-if (bench) await bench();
+const [name = '', ...args] = process.argv.slice(2);
+const bench = benches[name];
+if (bench) await bench(args);
 else process.stderr.write(`usage: npm run bench -- ${Object.keys(benches).join('|')}\n`);
-process.exitCode = bench ? 0 : 2;
+if (!bench) process.exitCode = 2;
