@@ -65,6 +65,22 @@ interface Plant {
 }
 
 const plants: readonly Plant[] = [
+  // remembered
+  {
+    what: 'a decision that remembers a table nobody watches',
+    rule: 'remembered',
+    files: {
+      'packages/feed/src/store.ts':
+        "export const a = (tx: TenantTx) => tx.remembered('a', () => tx.sql`select seq from mono.feed_entries`);\n",
+    },
+    says: 'remembers rows of mono.feed_entries, which nobody watches',
+  },
+  {
+    what: 'a decision that remembers what it reads elsewhere',
+    rule: 'remembered',
+    files: { 'packages/feed/src/planted.ts': "export const a = (tx: TenantTx) => tx.remembered('a', () => b(tx));\n" },
+    says: 'remembers what no statement here reads',
+  },
   // layers
   {
     what: 'an import from a lower row',

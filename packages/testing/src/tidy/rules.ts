@@ -7,6 +7,7 @@ import { dependencies } from './dependencies.ts';
 import { layers } from './layers.ts';
 import { migrations } from './migrations.ts';
 import { pins } from './pins.ts';
+import { remembered } from './remembered.ts';
 import { rooms } from './rooms.ts';
 import { serving } from './serving.ts';
 import { size } from './size.ts';
@@ -21,6 +22,7 @@ export const rules = {
   dependencies,
   cycles,
   rooms,
+  remembered,
   serving,
   authentication,
   'banned-words': bannedWords,
