@@ -69,7 +69,7 @@ test('a code stands as a digest, lives 60 s, and tells what it stands for withou
   const read = await scene.identity.readAuthorizationCode(acme, code);
   const userId = await scene.identity.findUser(acme, email);
   expect(read).toEqual({
-    ...{ codeId, clientId: fresh, redirectUri, codeChallenge: challenge, userId, nonce: 'n-1', dpopJkt: challenge },
+    ...{ codeId, clientName: fresh, redirectUri, codeChallenge: challenge, userId, nonce: 'n-1', dpopJkt: challenge },
     scopes: ['openid', 'orders:read'],
     resources: ['https://orders.example'],
     sessionId: expect.stringMatching(/^ses_/),
@@ -319,7 +319,7 @@ test('a client that is known by the URL of its metadata document is asked for by
   const url = 'https://client.example/oauth/metadata.json';
   const id = await db.insertApp(acme, { externalId: url });
   const done = await decide(browser, await browser.get(authorizePath(url)), 'allow');
-  expect((await scene.identity.readAuthorizationCode(acme, answerOf(done).params.code ?? ''))?.clientId).toBe(id);
+  expect((await scene.identity.readAuthorizationCode(acme, answerOf(done).params.code ?? ''))?.clientName).toBe(url);
   expect((await browser.get(authorizePath(id))).status).toBe(400);
 });
 
