@@ -25,7 +25,7 @@ const samples = 60;
 /** One look into the database more was a third of the time, where there was one; a signature check is far below. */
 const ratioMax = 1.25;
 /** What differs differs every time; what the machine did besides is gone in the next round. */
-const roundsMax = 4;
+const roundsMax = 6;
 
 let lab: Lab;
 /** Good ones, which none of the requests here uses up, and invites that are over. */
