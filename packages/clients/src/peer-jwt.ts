@@ -1,6 +1,7 @@
 import { fromBase64url, jwtSyntax } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import { clockSkewSeconds, tokenBytesMax } from '@mono-auth/core/limits';
+import { areNumericDates } from '@mono-auth/core/numeric-date';
 import { createLocalJWKSet, decodeJwt, type JWTPayload, jwtVerify } from 'jose';
 import type { PublicJwks } from './client.ts';
 
@@ -44,6 +45,7 @@ export async function verifyPeerJwt(
     throw refuse('it cannot be verified', cause);
   });
   if (!expect.typ.includes(protectedHeader.typ)) throw refuse('its typ is of another kind of token');
+  if (!areNumericDates(payload)) throw refuse('one of its dates is no NumericDate');
   const { jti, iat } = payload;
   if (typeof jti !== 'string' || jti === '' || jti.length > handleCharsMax) throw refuse('it needs a jti');
   if (iat !== undefined && iat * 1000 > expect.nowMs + clockSkewSeconds * 1000)

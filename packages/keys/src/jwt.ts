@@ -1,6 +1,7 @@
 import { base64url, fromBase64url, jwtSyntax, utf8 } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import { clockSkewSeconds, tokenBytesMax } from '@mono-auth/core/limits';
+import { areNumericDates } from '@mono-auth/core/numeric-date';
 import { decodeProtectedHeader, errors, type JWK, type JWTPayload, jwtVerify } from 'jose';
 import type { Signer } from './key-pair.ts';
 
@@ -44,6 +45,7 @@ export async function verifyJwt<T>(token: string, keys: readonly JWK[], expect: 
   }).catch((cause: unknown) => {
     throw refuse(describe(cause), cause);
   });
+  if (!areNumericDates(payload)) throw refuse('one of its dates is no NumericDate');
   checkIssuedAt(payload, expect.nowMs);
   return payload as T;
 }

@@ -10,7 +10,7 @@ import type { Tenant, TenantDirectory } from '@mono-auth/tenants';
 import type { Ingress } from '@mono-auth/transport';
 import { decodeProtectedHeader } from 'jose';
 import { type InviteClaims, invitePurpose, inviteType } from './invite.ts';
-import { type JoinStateClaims, joinStateType } from './join-state.ts';
+import { isJoinState, type JoinStateClaims, joinStateType } from './join-state.ts';
 
 export interface CredentialDeps {
   readonly runtime: Runtime;
@@ -51,7 +51,7 @@ export async function openCredential(
   const tenant = await deps.tenants.byId(tenantId);
   if (!tenant || tenant.issuer !== iss) throw notFound('credential');
   const nowMs = deps.runtime.nowMs();
-  if (typeof exp === 'number' && exp + clockSkewSeconds <= nowMs / 1000) {
+  if (typeof exp === 'number' && Number.isFinite(exp) && exp + clockSkewSeconds <= nowMs / 1000) {
     throw new Refusal('invalid_grant', 'the credential has expired');
   }
   const presented = { tenant, digest: digestOf(token) };
@@ -59,9 +59,8 @@ export async function openCredential(
   if (typeOf(token) === joinStateType) {
     const keys = await deps.keys.publicKeys(tenantId, 'join');
     const claims = await verifyJwt<JoinStateClaims>(token, keys, { ...expect, typ: joinStateType, expiry: 'optional' });
-    const hostId = claims.sub.slice('host:'.length);
-    if (!isId('hst', hostId)) throw refuse('names no host');
-    return { ...presented, kind: 'join state', hostId, claims };
+    if (!isJoinState({ ...claims })) throw refuse('does not say where a host stands');
+    return { ...presented, kind: 'join state', hostId: claims.sub.slice('host:'.length) as HostId, claims };
   }
   const keys = await deps.keys.publicKeys(tenantId, 'invite');
   const claims = await verifyJwt<InviteClaims>(token, keys, { ...expect, typ: inviteType });

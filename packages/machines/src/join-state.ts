@@ -1,4 +1,4 @@
-import type { TenantId } from '@mono-auth/core/ids';
+import { isId, type TenantId } from '@mono-auth/core/ids';
 import { type Signer, signJwt } from '@mono-auth/keys';
 import type { JWK } from 'jose';
 import type { Host } from './host.ts';
@@ -22,6 +22,21 @@ export interface JoinStateClaims {
   readonly incarnation: number;
   readonly cnf: { readonly jwk: JWK };
   readonly iat: number;
+}
+
+/**
+ * Whether a statement that our key has signed is one: a generation that is no number must not be compared with one, or its
+ * host would pass for a clone.
+ */
+export function isJoinState(claims: Readonly<Record<string, unknown>>): boolean {
+  const { sub, generation, incarnation, cnf } = claims;
+  const jwk = isObject(cnf) ? cnf.jwk : undefined;
+  const namesHost = typeof sub === 'string' && sub.startsWith('host:') && isId('hst', sub.slice('host:'.length));
+  return namesHost && isObject(jwk) && [generation, incarnation].every(Number.isSafeInteger);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function signJoinState(

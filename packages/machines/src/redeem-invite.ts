@@ -75,11 +75,12 @@ export async function redeemInvite(tx: TenantTx, call: Call, input: RedeemInvite
   return { host, joinState };
 }
 
-/** Used and revoked are answered alike: who holds the token learns that it is over, not what its maker did. */
-async function findEnrolled(tx: TenantTx, { inviteId, key }: RedeemInviteInput): Promise<Host> {
+/** Used and revoked are answered alike, and in the same time: who holds the token learns that it is over, not what its maker did. */
+async function findEnrolled(tx: TenantTx, { inviteId, hostId, key }: RedeemInviteInput): Promise<Host> {
   const invite = await selectInvite(tx, inviteId);
   if (invite?.status === 'open') throw new Refusal('invalid_grant', 'the credential has expired');
-  const host = invite?.redeemedBy && (await selectHost(tx, invite.redeemedBy));
+  // An invite that made no host is looked up by the id of the host that there will not be.
+  const host = await selectHost(tx, invite?.redeemedBy ?? hostId);
   if (host?.status === 'active' && host.generation === 1 && host.jkt === key.jkt) return host;
   throw new Refusal('invite_used', 'the invite was used or revoked');
 }

@@ -2,6 +2,7 @@ import { fromBase64url, jwtSyntax } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import { isId } from '@mono-auth/core/ids';
 import { actDepthMax, ancestorsMax, clockSkewSeconds, tokenBytesMax } from '@mono-auth/core/limits';
+import { areNumericDates } from '@mono-auth/core/numeric-date';
 import { type AccessTokenClaims, parseScope } from '@mono-auth/core/token-claims';
 import { decodeProtectedHeader, type ProtectedHeaderParameters } from 'jose';
 
@@ -44,7 +45,7 @@ export function splitToken(token: string): TokenParts {
  * @throws Refusal `denied` when `tenant_id` or `scope` is missing, empty or malformed; `not_authenticated` for the rest.
  */
 export function readClaims(payload: Readonly<Record<string, unknown>>): AccessTokenClaims {
-  const { tenant_id, scope, sub, client_id, jti, iat, exp, ep, fs, sid, grants, pjti, act, cnf } = payload;
+  const { tenant_id, scope, sub, client_id, jti, iat, exp, ep, fs, pjti, act } = payload;
   if (!isId('ten', tenant_id)) throw new Refusal('denied', 'the token names no tenant');
   if (typeof scope !== 'string' || !parseScope(scope)?.length)
     throw new Refusal('denied', 'the token carries no scope');
@@ -52,16 +53,29 @@ export function readClaims(payload: Readonly<Record<string, unknown>>): AccessTo
   if (!isFilled(jti)) throw notAuthentic('its jti is missing');
   if (typeof sub !== 'string' || !principalPattern.test(sub)) throw notAuthentic('its sub is no principal');
   if (!isFilled(client_id)) throw notAuthentic('its client_id is missing');
-  if (!isCount(iat) || !isCount(exp)) throw notAuthentic('its iat or exp is missing');
+  if (!isCount(iat) || !isCount(exp) || !areNumericDates(payload)) throw notAuthentic('one of its dates is malformed');
   if (!isCount(ep) || !isCount(fs)) throw notAuthentic('its ep or fs is missing');
-  if (sid !== undefined && !isFilled(sid)) throw notAuthentic('its sid is malformed');
-  if (!isListOfNames(grants) || !isListOfNames(pjti)) throw notAuthentic('its grants or pjti are malformed');
-  if ((pjti?.length ?? 0) > ancestorsMax) throw notAuthentic('it has too many ancestors');
+  for (const [name, isRight] of Object.entries(restMembers)) {
+    if (payload[name] !== undefined && !isRight(payload[name])) throw notAuthentic(`its ${name} is malformed`);
+  }
+  if (Array.isArray(pjti) && pjti.length > ancestorsMax) throw notAuthentic('it has too many ancestors');
   checkActors(act);
-  if (cnf !== undefined && !isFilled((cnf as { jkt?: unknown } | null)?.jkt))
-    throw notAuthentic('its cnf is malformed');
   return payload as unknown as AccessTokenClaims;
 }
+
+/** The types of what is left. The issuer gives no other, and reads none: what it refuses is refused here as well. */
+const restMembers: Readonly<Record<string, (value: unknown) => boolean>> = {
+  aud: (aud) => isFilled(aud) || isListOfNames(aud),
+  sid: isFilled,
+  grants: isListOfNames,
+  pjti: isListOfNames,
+  tenant_role: isFilled,
+  did: (did) => typeof did === 'string',
+  pv: Number.isSafeInteger,
+  use: (use) => use === 'gateway',
+  may_act: (mayAct) => typeof memberOf(mayAct, 'sub') === 'string',
+  cnf: isConfirmation,
+};
 
 /** A token from the future is refused: its maker's clock cannot be trusted, so its exp cannot either. */
 export function checkIssuedAt(iat: unknown, nowSeconds: number): void {
@@ -92,6 +106,17 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function isListOfNames(value: unknown): value is readonly string[] | undefined {
-  return value === undefined || (Array.isArray(value) && value.every(isFilled));
+function isListOfNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(isFilled);
+}
+
+/** RFC 7800; a token that is bound to no key of DPoP is one that nobody could show to be held. */
+function isConfirmation(cnf: unknown): boolean {
+  const thumbprint = memberOf(cnf, 'x5t#S256');
+  return isFilled(memberOf(cnf, 'jkt')) && (thumbprint === undefined || isFilled(thumbprint));
+}
+
+/** A member of an object; undefined as well when `value` is none. */
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
 }

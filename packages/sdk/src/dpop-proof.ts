@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { fromBase64url, jwtSyntax } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import { clockSkewSeconds, tokenBytesMax } from '@mono-auth/core/limits';
+import { areNumericDates } from '@mono-auth/core/numeric-date';
 import { dpopAlgorithms } from '@mono-auth/core/token-claims';
 import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, type JWK, type JWTPayload, jwtVerify } from 'jose';
 
@@ -61,6 +62,7 @@ export async function readDpopProof(header: string, expect: ProofExpectation): P
   if (nonce !== undefined && (typeof nonce !== 'string' || nonce.length > handleCharsMax)) {
     throw refuse('has a malformed nonce');
   }
+  if (!areNumericDates(payload)) throw refuse('has a date that is no NumericDate');
   const nowSeconds = Math.floor(expect.nowMs / 1000);
   if (typeof iat !== 'number' || iat < nowSeconds - proofAgeSecondsMax || iat > nowSeconds + clockSkewSeconds) {
     throw refuse('is too old, or of the future');

@@ -1,7 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
 import { deviceAuthorizations } from '@mono-auth/grants';
 import { intersectScope } from '@mono-auth/minting';
-import { requireEnvironment } from './audience.ts';
+import { chooseAudience, requireEnvironment } from './audience.ts';
 import { withGrantSession } from './authenticate-in-transaction.ts';
 import { requireGrantType, underCeiling } from './ceilings.ts';
 import type { TokenDeps } from './deps.ts';
@@ -55,7 +55,11 @@ function requestedScope({ form, client, ceilings }: GrantSession): readonly stri
 /** RFC 8707 §2: named now, because the person decides about it. */
 async function requestedResources(session: GrantSession): Promise<string[]> {
   const target = readTarget(session.form);
-  if (target === undefined) return [];
+  if (target === undefined) {
+    // What would be refused in the end is refused before a person is asked.
+    await chooseAudience(session, undefined, []);
+    return [];
+  }
   if (!session.client.audiences.includes(target)) {
     throw new Refusal('invalid_target', 'resource: not one of this client');
   }

@@ -1,9 +1,10 @@
-import type { ClientId, SessionId, TenantId, UserId } from '@mono-auth/core/ids';
+import type { SessionId, TenantId, UserId } from '@mono-auth/core/ids';
 import type { Tenant } from '@mono-auth/tenants';
 
 /** What stands behind an authorization code (RFC 6749 §4.1.2). Reading it uses nothing up. */
 export interface AuthorizationCode {
-  readonly clientId: ClientId;
+  /** As the client calls itself: its id, or the URL of its metadata document. */
+  readonly clientName: string;
   readonly redirectUri: string;
   /** S256 (RFC 7636 §4.2). */
   readonly codeChallenge: string;

@@ -106,7 +106,7 @@ export function openPersonBench(bench: TenantBench, seeds: Seeds): PersonBench {
       const code = base64url(runtime.randomBytes(32));
       const code_verifier = base64url(runtime.randomBytes(32));
       planted.set(keyOf(tenant, code), {
-        clientId: id as AuthorizationCode['clientId'],
+        clientName: id,
         redirectUri,
         codeChallenge: base64url(createHash('sha256').update(utf8(code_verifier)).digest()),
         userId,

@@ -69,7 +69,7 @@ test('a code stands as a digest, lives 60 s, and tells what it stands for withou
   const read = await scene.identity.readAuthorizationCode(acme, code);
   const userId = await scene.identity.findUser(acme, email);
   expect(read).toEqual({
-    ...{ codeId, clientId: fresh, redirectUri, codeChallenge: challenge, userId, nonce: 'n-1', dpopJkt: challenge },
+    ...{ codeId, clientName: fresh, redirectUri, codeChallenge: challenge, userId, nonce: 'n-1', dpopJkt: challenge },
     scopes: ['openid', 'orders:read'],
     resources: ['https://orders.example'],
     sessionId: expect.stringMatching(/^ses_/),
@@ -281,6 +281,31 @@ test('every other fault is told to the client: error, state, iss (RFC 9207), and
   expect(await codes()).toBe(before);
 });
 
+test('whose tokens could be for nothing is told so before anybody is asked to allow it', async () => {
+  const browser = await signedIn();
+  await db.insertResource(acme, 'https://one.dev.example', { environment: 'development' });
+  await db.insertResource(acme, 'https://two.dev.example', { environment: 'development' });
+  await db.insertResource(acme, 'https://retired.example', { retired: true });
+  const answer = async (environment: string, audiences: string[]) => {
+    const id = await db.insertApp(acme, { environment, manifest: { audiences } });
+    const response = await browser.get(authorizePath(id, { scope: 'openid' }));
+    return answerOf(response).params.error ?? response.headers.get('location')?.split('?')[0];
+  };
+  const consent = expect.stringContaining('/t/acme/consent');
+  expect(await answer('development', [])).toBe('invalid_target');
+  expect(await answer('development', ['https://unregistered.example'])).toBe('invalid_target');
+  expect(await answer('development', ['https://retired.example'])).toBe('invalid_target');
+  // Of several the client has to name one: the management API is production's.
+  expect(await answer('development', ['https://one.dev.example', 'https://two.dev.example'])).toBe('invalid_target');
+  expect(await answer('development', ['https://one.dev.example'])).toEqual(consent);
+  expect(await answer('production', [])).toEqual(consent);
+  expect(await answer('production', ['https://unregistered.example'])).toEqual(consent);
+  expect(await answer('production', ['https://retired.example'])).toBe('invalid_target');
+  await db.insertResource(acme, 'https://default.dev.example', { environment: 'development', isDefault: true });
+  expect(await answer('development', [])).toEqual(consent);
+  expect(await answer('development', ['https://unregistered.example'])).toBe('invalid_target');
+});
+
 test('a request object by reference, where no pushed requests are taken, is refused before anything else', async () => {
   const browser = await signedIn();
   for (const uri of ['urn:ietf:params:oauth:request_uri:x', 'https://evil.test/request.jwt']) {
@@ -319,7 +344,7 @@ test('a client that is known by the URL of its metadata document is asked for by
   const url = 'https://client.example/oauth/metadata.json';
   const id = await db.insertApp(acme, { externalId: url });
   const done = await decide(browser, await browser.get(authorizePath(url)), 'allow');
-  expect((await scene.identity.readAuthorizationCode(acme, answerOf(done).params.code ?? ''))?.clientId).toBe(id);
+  expect((await scene.identity.readAuthorizationCode(acme, answerOf(done).params.code ?? ''))?.clientName).toBe(url);
   expect((await browser.get(authorizePath(id))).status).toBe(400);
 });
 

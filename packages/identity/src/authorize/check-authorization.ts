@@ -5,7 +5,7 @@ import type { AppClient, Resource } from './app-client.ts';
 import { type AuthorizationRequest, parseAuthorization, stateOf } from './authorization-request.ts';
 import { isRegisteredRedirectUri } from './redirect-uri.ts';
 import type { RequestParams } from './request-params.ts';
-import { selectAppClient, selectResources } from './store.ts';
+import { hasDefaultResource, isRegistered, selectAppClient, selectResources } from './store.ts';
 
 /** Where an answer may go: nothing is sent there before both are known to belong together. */
 export interface AnswerTarget {
@@ -62,6 +62,7 @@ export async function checkAuthorization(
   }
   const own = known.filter(({ environment }) => environment === client.environment);
   const resources = request.resources.length > 0 ? request.resources : defaultResource(client, own, rpc);
+  if (resources.length === 0) await requireReachable(pool, client);
   return {
     ...target,
     ...request,
@@ -80,4 +81,21 @@ function defaultResource(client: AppClient, own: readonly Resource[], rpc: strin
     ...(client.environment === 'production' ? client.audiences.filter((audience) => audience === rpc) : []),
   ];
   return reachable.length === 1 ? reachable : [];
+}
+
+/**
+ * Where no resource can be named yet, the token endpoint chooses one when the code is redeemed. That there will be one is
+ * known now, and nobody is asked to allow what could not be had: in production the management API, or what nobody has
+ * registered; elsewhere only the default of the environment, for a client that was approved for nothing else.
+ * @throws Refusal `invalid_target`.
+ */
+async function requireReachable(pool: IdentityPool, { environment, audiences }: AppClient): Promise<void> {
+  const [first, ...others] = audiences;
+  const reachable =
+    environment === 'production'
+      ? first === undefined || others.length > 0 || !(await isRegistered(pool, first))
+      : first === undefined && (await hasDefaultResource(pool, environment));
+  if (!reachable) {
+    throw new Refusal('invalid_target', 'resource: missing, and the environment of this client has none to be meant');
+  }
 }

@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
 import { base64url, utf8 } from '@mono-auth/core/encoding';
-import { type ClientId, idFromUuid, type SessionId, type UserId } from '@mono-auth/core/ids';
+import { idFromUuid, type SessionId, type UserId } from '@mono-auth/core/ids';
 import { parseScope } from '@mono-auth/core/token-claims';
 import type { IdentityPool } from '@mono-auth/database';
 import * as z from 'zod';
-import { deleteCode, selectAppClient, selectCode } from './store.ts';
+import { deleteCode, selectCode } from './store.ts';
 
 /** What stands behind an authorization code. Reading it uses nothing up. */
 export interface AuthorizationCode {
   /** SHA-256 of the code, base64url. */
   readonly codeId: string;
-  readonly clientId: ClientId;
+  /** As the client calls itself: its id, or the URL of its metadata document. */
+  readonly clientName: string;
   readonly redirectUri: string;
   readonly codeChallenge: string;
   readonly userId: UserId;
@@ -45,8 +46,9 @@ const codeValue = z.object({
 const codePattern = /^[A-Za-z0-9]{32}$/;
 
 /**
- * @returns undefined when this tenant knows no such code, or its client is approved no more. An expired one is still
- * answered: who redeems it decides.
+ * @returns undefined when this tenant knows no such code. An expired one is still answered, and one of a client that is
+ * approved no more: who redeems it decides. Nothing else is looked up, so that a code that exists and one that never was
+ * take equally long.
  */
 export async function readAuthorizationCode(pool: IdentityPool, code: string): Promise<AuthorizationCode | undefined> {
   if (!codePattern.test(code)) return undefined;
@@ -55,11 +57,9 @@ export async function readAuthorizationCode(pool: IdentityPool, code: string): P
   const parsed = stored && codeValue.safeParse(parseJson(stored.value));
   if (!stored || !parsed?.success) return undefined;
   const { query, userId, sessionId, authTime, resource } = parsed.data;
-  const client = await selectAppClient(pool, query.client_id);
-  if (!client) return undefined;
   return {
     codeId,
-    clientId: client.id,
+    clientName: query.client_id,
     redirectUri: query.redirect_uri,
     codeChallenge: query.code_challenge,
     userId: idFromUuid('usr', userId),

@@ -44,6 +44,16 @@ export async function selectResources(pool: IdentityPool, identifiers: readonly 
   );
 }
 
+/** Whether it is a resource of this tenant, living or retired, of whatever environment. */
+export async function isRegistered(pool: IdentityPool, identifier: string): Promise<boolean> {
+  return (await query(pool, 'select 1 from mono.resources where identifier = $1', [identifier])).length > 0;
+}
+
+export async function hasDefaultResource(pool: IdentityPool, environment: string): Promise<boolean> {
+  const text = 'select 1 from mono.resources where environment = $1 and is_default and not retired';
+  return (await query(pool, text, [environment])).length > 0;
+}
+
 export interface StoredCode {
   readonly value: string;
   readonly expiresAt: Date;

@@ -27,12 +27,12 @@ export const authorizationCode: Grant = {
     return code === undefined ? undefined : codes?.readAuthorizationCode(tenant, code);
   },
   async handle(session, code) {
-    const { deps, tx, tenant, form, attempt } = session;
+    const { deps, tx, tenant, client, form, attempt } = session;
     const text = required(form, 'code');
     const digest = sha256(text);
     const grantId = grantRules.grantIdOf(digest);
     await requireFirstUse(session, grantId);
-    if (!code || code.clientId !== session.client.id) throw invalidCode();
+    if (!code || code.clientName !== (client.externalId ?? client.id)) throw invalidCode();
     attempt.subject = `user:${code.userId}`;
     requireBindings(session, code);
     if (code.expiresAtMs <= deps.runtime.nowMs()) throw invalidCode();

@@ -225,6 +225,29 @@ describe('two products in two environments, one sign-in', () => {
     expect(claimsOf(bills).sub).toBe(claimsOf(orders).sub);
   });
 
+  test('a client whose tokens could be for nothing is refused before its person is asked, not after', async () => {
+    const inDevelopment = { environment: 'ENVIRONMENT_DEVELOPMENT' } as const;
+    const idle = await registerApp(scene, { ...withSecret, scopes: ['openid'], audiences: [] }, inDevelopment);
+    const request = authorizationRequest(idle, 'v'.repeat(43));
+    request.delete('resource');
+    request.set('scope', 'openid');
+    const refused = async () => {
+      const atFront = await scene.owner.fetch(`/oauth2/authorize?${request}`);
+      const pushed = ask(scene.issuer, '/oauth2/par', Object.fromEntries(request));
+      const device = ask(scene.issuer, '/oauth2/device_authorization', { scope: 'openid' });
+      const answers = await Promise.all([pushed, device].map((one) => send(authenticated(one, idle))));
+      const location = new URL(atFront.headers.get('location') ?? '', scene.issuer);
+      return [location.searchParams.get('error'), ...answers.map(({ body }) => body.error ?? null)];
+    };
+    expect(await refused()).toEqual(['invalid_target', 'invalid_target', 'invalid_target']);
+    const identifier = 'https://default.dev.example.test';
+    const rest = { name: 'Default', ...inDevelopment, scopes: ['orders:read'], isDefault: true };
+    await clients('CreateResource', { identifier, ...rest });
+    expect(await refused()).toEqual([null, null, null]);
+    const code = await redemption({ scene }, idle, { scope: 'openid', resource: '' });
+    expect(decodeJwt(String((await send(code)).body.access_token)).aud).toBe(identifier);
+  });
+
   test('nothing of staging works in production, nor the reverse', async () => {
     const [stage, prod] = [await staging(), await registerApp(scene, withSecret)];
     const code = await redemption({ scene }, stage, narrow(stagingApi, 'openid orders:read'));

@@ -6,6 +6,8 @@ import { nowSeconds } from './lab.ts';
 /** The key of one client, and the proofs that it makes (RFC 9449 §4.2). */
 export interface ProofKey {
   readonly jwk: JWK;
+  /** For tests that sign by themselves. */
+  readonly privateKey: CryptoKey;
   /** A right proof, bent by `header` and `claims`. */
   prove(ask: Ask, header?: Record<string, unknown>, claims?: Record<string, unknown>): Promise<string>;
 }
@@ -15,6 +17,7 @@ export async function makeProofKey(): Promise<ProofKey> {
   const jwk = await exportJWK(publicKey);
   return {
     jwk,
+    privateKey,
     prove: ({ method, issuer, path }, header = {}, claims = {}) =>
       new SignJWT({
         jti: systemRuntime.uuid(),
