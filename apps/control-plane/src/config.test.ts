@@ -30,7 +30,9 @@ test('an empty variable is an absent one', () => {
 test.each([
   ['MONO_ROLE', 'everything'],
   ['MONO_ROLE', 'gateway'],
-  ['MONO_PROCESSES', '4'],
+  ['MONO_PROCESSES', '0'],
+  ['MONO_PROCESSES', '9'],
+  ['MONO_PROCESSES', 'many'],
   ['MONO_LISTEN', '8420'],
   ['MONO_LISTEN', '127.0.0.1:99999'],
   ['MONO_LISTEN', 'http://127.0.0.1:8420'],

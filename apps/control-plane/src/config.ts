@@ -52,12 +52,18 @@ const passwordAllowed = `allowed: ${passwordChars.min} to ${passwordChars.max} c
 /** RFC 5321 section 4.5.3.1.3: a path of 256, less its angle brackets. */
 const emailCharsMax = 254;
 
+/** Each has pools of connections of its own, and Postgres admits 100 by default. */
+const processesMax = 8;
+
 const schema = z.object({
   MONO_ROLE: z
     .enum(['standalone', 'worker'], { message: 'is not a role that runs by itself; allowed: standalone, worker' })
     .default('standalone'),
-  // Accepted silently, another number would promise what one process does not do.
-  MONO_PROCESSES: z.literal('1', { message: 'is not 1; allowed: 1, more processes are not served yet' }).default('1'),
+  MONO_PROCESSES: z
+    .string()
+    .regex(/^[1-8]$/, { message: `is no number of processes; allowed: 1 to ${processesMax}` })
+    .transform(Number)
+    .prefault('1'),
   MONO_LISTEN: listen.prefault('127.0.0.1:8420'),
   MONO_GRPC_LISTEN: listen.prefault('127.0.0.1:8421'),
   MONO_ADMIN_LISTEN: listen.prefault('127.0.0.1:8422'),

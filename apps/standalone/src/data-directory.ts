@@ -45,6 +45,11 @@ export function embeddedDirectory(directory: string): string {
   return join(directory, 'postgres');
 }
 
+/** Where the key-encryption key lives that was not given to us. */
+export function kekFileOf(directory: string): string {
+  return join(directory, 'kek');
+}
+
 /**
  * The key-encryption key: MONO_KEK when it is set; else the one in the data directory, made at the first start.
  * @throws ConfigError when it cannot be read, or would be a second one for a database that is there.
@@ -54,7 +59,7 @@ export function openKek(
   directory: string,
   runtime: Runtime,
 ): Uint8Array {
-  const path = join(directory, 'kek');
+  const path = kekFileOf(directory);
   try {
     if (env.MONO_KEK || env.MONO_KEK_FILE) return readKek(env);
     if (!existsSync(path)) {

@@ -41,7 +41,11 @@ const idleMsMax = 60_000;
  * at once, so that a taken one is known before anything else is started.
  * @throws ConfigError when it cannot be had.
  */
-export async function openGrpcListener(variable: string, listen: Listen): Promise<GrpcListener> {
+export async function openGrpcListener(
+  variable: string,
+  listen: Listen,
+  { shared }: { readonly shared: boolean } = { shared: false },
+): Promise<GrpcListener> {
   let handlers: GrpcHandlers | undefined;
   const sessions = new Set<{ close(): void; destroy(): void }>();
   const settings = { maxConcurrentStreams: streamsPerConnectionMax, maxHeaderListSize: headerBytesMax };
@@ -56,7 +60,7 @@ export async function openGrpcListener(variable: string, listen: Listen): Promis
     // A peer that breaks off or breaks the protocol; its streams end with it.
     session.on('error', () => {});
   });
-  await listening(server, variable, listen);
+  await listening(server, variable, { ...listen, shared });
   return {
     port: (server.address() as AddressInfo).port,
     serve(finished) {
@@ -71,13 +75,17 @@ export async function openGrpcListener(variable: string, listen: Listen): Promis
   };
 }
 
-function listening(server: Http2Server, variable: string, { host, port }: Listen): Promise<void> {
+function listening(
+  server: Http2Server,
+  variable: string,
+  { host, port, shared }: Listen & { readonly shared: boolean },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be used (${error.code})`;
       reject(new ConfigError(`${variable}: ${host}:${port} ${why}; allowed: a free address and port`));
     });
-    server.listen(port, host, () => resolve());
+    server.listen({ port, host, reusePort: shared }, () => resolve());
   });
 }
 

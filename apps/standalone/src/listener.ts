@@ -18,13 +18,20 @@ const lookEveryMs = 20;
 
 /**
  * Takes the port at once, so that a taken one is known before anything else is started.
+ * @param shared with other processes of ours: the system gives each of them connections.
  * @throws ConfigError when it cannot be had.
  */
-export function openListener(variable: string, listen: Listen, onError: (error: unknown) => void): Listener {
+export function openListener(
+  variable: string,
+  listen: Listen,
+  onError: (error: unknown) => void,
+  { shared }: { readonly shared: boolean } = { shared: false },
+): Listener {
   let handle = unavailable('starting');
   let answering = 0;
   const server = listenOn(variable, listen, {
     idleTimeout: idleSeconds,
+    reusePort: shared,
     async fetch(request, self) {
       answering++;
       try {
@@ -61,6 +68,15 @@ export function openListener(variable: string, listen: Listen, onError: (error: 
   };
 }
 
+/**
+ * Whether nobody else listens there: a port that is shared would be shared with another installation as well.
+ * @throws ConfigError
+ */
+export async function requireFree(variable: string, listen: Listen): Promise<void> {
+  if (listen.port === 0) return;
+  await listenOn(variable, listen, { fetch: async () => new Response(), reusePort: false }).stop(true);
+}
+
 function unavailable(why: string): Handle {
   const headers = { 'retry-after': '1', connection: 'close' };
   return () => new Response(`${why}\n`, { status: 503, headers });
@@ -69,7 +85,7 @@ function unavailable(why: string): Handle {
 function listenOn(
   variable: string,
   listen: Listen,
-  options: Pick<Bun.Serve.Options<undefined>, 'idleTimeout' | 'error'> & {
+  options: Pick<Bun.Serve.HostnamePortServeOptions<undefined>, 'idleTimeout' | 'error' | 'reusePort'> & {
     fetch(request: Request, server: Bun.Server<undefined>): Promise<Response>;
   },
 ): Bun.Server<undefined> {

@@ -2,6 +2,8 @@ import { ConfigError, readConfig } from '@mono-auth/control-plane';
 import { openLog, runWorkerProcess } from '@mono-auth/worker';
 import type { Logger } from 'pino';
 import { onStopRequest } from './launcher-watch.ts';
+import { siblingVariable } from './processes/sibling-environment.ts';
+import { runSibling } from './processes/start-sibling.ts';
 import { type Standalone, startStandalone } from './start-standalone.ts';
 
 /** A stop that takes longer than draining and a database's last checkpoint hangs: whoever waits would kill us. */
@@ -40,6 +42,8 @@ async function main(): Promise<number> {
     );
     return worked || exitCodeOf(interrupted.signal);
   }
+  const sibling = process.env[siblingVariable];
+  if (sibling) return runSibling({ config, env: process.env, number: Number(sibling), log }, stop.promise);
   let server: Standalone;
   try {
     server = await startStandalone({ config, env: process.env, log, signal: interrupted.signal });

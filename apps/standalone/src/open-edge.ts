@@ -16,6 +16,8 @@ interface EdgeDeps {
   readonly baseUrl: string;
   readonly log: Logger;
   readonly config: Pick<Config, 'MONO_CLIENT_CERT_HEADER' | 'MONO_TRUSTED_PROXIES'>;
+  /** Which of the processes on these ports this is, from 1 on. */
+  readonly process: number;
 }
 
 /** Opens both ports with the rules of the edge. @returns what watches the revocations for both; to be closed first. */
@@ -24,7 +26,7 @@ export function openEdge(edge: Listener, grpc: GrpcListener, deps: EdgeDeps): Re
   const { MONO_CLIENT_CERT_HEADER: header, MONO_TRUSTED_PROXIES: trustedProxies } = config;
   const revocations = openRevocationWatch({
     ...{ runtime, baseUrl, forward: controlPlane.fetch },
-    name: gatewayName(edge.port),
+    name: gatewayName(edge.port, deps.process),
     tokens: ({ id }) => controlPlane.gatewayTokens(id),
     onError: (err, { slug }) => log.debug({ tenant: slug, reason: err.reason, err }, 'revocations are not followed'),
   });
@@ -48,7 +50,9 @@ export function openEdge(edge: Listener, grpc: GrpcListener, deps: EdgeDeps): Re
  * The name under which this process subscribes: that of no other one on the same database, and the same after a restart.
  * A digest, because receipts show it to tenants, whom the names of our machines do not concern.
  */
-function gatewayName(port: number): string {
-  const place = createHash('sha256').update(`${hostname()}:${port}`).digest('hex');
+function gatewayName(port: number, process: number): string {
+  const place = createHash('sha256')
+    .update(`${hostname()}:${port}${process === 1 ? '' : `/${process}`}`)
+    .digest('hex');
   return `gateway-${place.slice(0, nameDigits)}`;
 }

@@ -1,14 +1,16 @@
-import { type Config, createControlPlane } from '@mono-auth/control-plane';
+import type { Config } from '@mono-auth/control-plane';
 import { type Runtime, systemRuntime } from '@mono-auth/core/runtime';
-import { Database, deriveDatabaseSecrets } from '@mono-auth/database';
+import { type Database, deriveDatabaseSecrets } from '@mono-auth/database';
 import { runWorker } from '@mono-auth/worker';
 import type { Logger } from 'pino';
 import { createAdmin } from './admin.ts';
-import { openDataDirectory, openKek } from './data-directory.ts';
+import { kekFileOf, openDataDirectory, openKek } from './data-directory.ts';
 import { migrateSchema, openDatabaseServer } from './embedded-database.ts';
 import { openGrpcListener } from './grpc-listener.ts';
-import { openListener } from './listener.ts';
-import { openEdge } from './open-edge.ts';
+import { openListener, requireFree } from './listener.ts';
+import { openParts, openPorts, type Started } from './processes/open-parts.ts';
+import { siblingEnvironment } from './processes/sibling-environment.ts';
+import { startSiblings } from './processes/start-siblings.ts';
 import { type FirstOperator, seedFirstStart } from './seed/first-start.ts';
 
 export interface Standalone {
@@ -26,18 +28,16 @@ interface StandaloneDeps {
   readonly signal: AbortSignal;
 }
 
-/** How long requests under way may take to be answered when we stop. */
-const drainMs = 3_000;
 /** Whoever asks for readiness asks again: a database that takes longer is none to send requests to. */
 const pingMsMax = 2_000;
 
 /**
- * Everything in one process: takes the ports, starts the database, migrates, composes the parts and opens. What was
+ * Everything, in one process or in as many as were asked for: takes the ports, starts the database, migrates, composes the parts and opens. What was
  * started is stopped again, the last first, when a later part fails or the start is interrupted.
  * @throws ConfigError when a setting, a port or the database is at fault.
  */
 export async function startStandalone(deps: StandaloneDeps): Promise<Standalone> {
-  const started: (() => Promise<void>)[] = [];
+  const started: Started = [];
   const stop = async () => {
     for (const part of started.splice(0).reverse()) {
       // A part that cannot stop must not keep the others running, the database least of all.
@@ -55,14 +55,19 @@ export async function startStandalone(deps: StandaloneDeps): Promise<Standalone>
 async function start(
   deps: StandaloneDeps,
   runtime: Runtime,
-  started: (() => Promise<void>)[],
+  started: Started,
   stop: () => Promise<void>,
 ): Promise<Standalone> {
   const { config, env, log, signal } = deps;
   const onError = (err: unknown) => log.error({ err }, 'a request failed');
-  const edge = openListener('MONO_LISTEN', config.MONO_LISTEN, onError);
+  const shared = config.MONO_PROCESSES > 1;
+  if (shared) {
+    await requireFree('MONO_LISTEN', config.MONO_LISTEN);
+    await requireFree('MONO_GRPC_LISTEN', config.MONO_GRPC_LISTEN);
+  }
+  const edge = openListener('MONO_LISTEN', config.MONO_LISTEN, onError, { shared });
   started.push(() => edge.stop(0));
-  const grpc = await openGrpcListener('MONO_GRPC_LISTEN', config.MONO_GRPC_LISTEN);
+  const grpc = await openGrpcListener('MONO_GRPC_LISTEN', config.MONO_GRPC_LISTEN, { shared });
   started.push(() => grpc.stop(0));
   const admin = openListener('MONO_ADMIN_LISTEN', config.MONO_ADMIN_LISTEN, onError);
   started.push(() => admin.stop(0));
@@ -79,20 +84,11 @@ async function start(
   const secrets = deriveDatabaseSecrets(kek);
   signal.throwIfAborted();
   await migrateSchema(server, secrets);
-  const database = new Database({
-    url: server.adminUrl,
-    secrets,
-    onBackgroundError: (err) => log.warn({ err }, 'database'),
-  });
-  started.push(() => database.close());
   signal.throwIfAborted();
 
   const redisUrl = config.MONO_REDIS_URL;
-  const controlPlane = await createControlPlane({
-    ...{ database, runtime, kek, baseUrl, log, redisUrl },
-    clientCertificates: config.MONO_CLIENT_CERT_HEADER !== undefined,
-  });
-  started.push(() => controlPlane.close());
+  const ground = { config, runtime, log, kek, adminUrl: server.adminUrl, baseUrl };
+  const { database, controlPlane } = await openParts(ground, started);
   const firstOperator = await seedFirstStart(
     { controlPlane, runtime, directory, signal },
     { email: config.MONO_BOOTSTRAP_EMAIL, password: config.MONO_BOOTSTRAP_PASSWORD },
@@ -103,15 +99,24 @@ async function start(
   await controlPlane.tenants.warm();
   signal.throwIfAborted();
 
-  const revocations = openEdge(edge, grpc, { controlPlane, runtime, baseUrl, log, config });
-  unready = () => databaseFailures(database);
-  // The last to open is the first to close: nobody is answered by half a server, and balancers hear of it first.
+  openPorts({ edge, grpc }, { controlPlane, runtime, baseUrl, log, config, process: 1 }, started);
+  const siblings = startSiblings({
+    count: config.MONO_PROCESSES - 1,
+    log,
+    environmentOf: (number) =>
+      siblingEnvironment(env, {
+        ...{ number, baseUrl, adminUrl: server.adminUrl, kekFile: kekFileOf(directory) },
+        listen: addressOf(config.MONO_LISTEN.host, edge.port),
+        grpcListen: addressOf(config.MONO_GRPC_LISTEN.host, grpc.port),
+      }),
+  });
+  started.push(() => siblings.stop());
+  await Promise.race([siblings.ready, aborted(signal)]);
+  signal.throwIfAborted();
+  unready = async () => [...siblings.failures(), ...(await databaseFailures(database))];
+  // Balancers hear of it before anything closes.
   started.push(async () => {
     unready = async () => ['stopping'];
-    // Before the streams that it follows: it would only begin them anew.
-    await Promise.race([revocations.close(), Bun.sleep(drainMs)]);
-    controlPlane.endStreams();
-    await Promise.all([edge.stop(drainMs), grpc.stop(drainMs)]);
   });
   return { baseUrl, firstOperator, stop };
 }
@@ -121,6 +126,14 @@ async function databaseFailures(database: Database): Promise<string[]> {
   return answers ? [] : ['the database does not answer'];
 }
 
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
 function urlOf(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `http://${addressOf(host, port)}`;
+}
+
+function addressOf(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
