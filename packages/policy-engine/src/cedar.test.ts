@@ -6,12 +6,13 @@ import { openEngine } from './engine.ts';
 import { policySchemaVersion } from './schema.ts';
 
 test('an evaluator that ran out of stack is replaced, and engines that were open decide as before', () => {
-  const engine = openEngine({
+  const snapshot = {
     tenantId: newId(systemRuntime, 'ten'),
     version: 1,
     policyText: 'permit (principal is User, action, resource);',
     schemaVersion: policySchemaVersion,
-  });
+  };
+  const engine = openEngine(snapshot, { cedarAlone: true });
   const decide = (principal: string) =>
     engine.decide({ principal, action: 'orders:read', resource: { type: 'order', id: '1' }, context: {} });
   const deep = `permit (principal, action, resource) when { ${'('.repeat(5000)}true${')'.repeat(5000)} };`;

@@ -11,6 +11,8 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
 export interface NamedPolicy {
   readonly name: string;
   readonly text: string;
+  /** Its JSON form, if Cedar has one for it. */
+  readonly json: unknown;
 }
 
 /** The parts of a policy text in their order, or why it cannot be taken apart. */
@@ -29,10 +31,11 @@ export function parsePolicySet(text: string): ParsedSet {
     const errors = parts.policy_templates.length > 0 ? ['templates are not supported: write the policy out'] : [];
     const policies = inTextOrder(parts.policies).map((policy, position) => {
       const parsed = cedar.policyToJson(policy);
-      const id = parsed.type === 'success' ? parsed.json.annotations?.id : undefined;
+      const json = parsed.type === 'success' ? parsed.json : undefined;
+      const id = json?.annotations?.id;
       const name = id ?? `policy${position}`;
       if (!namePattern.test(name)) errors.push(`policy${position}: @id has 1 to 80 of A-Z a-z 0-9 . _ -`);
-      return { name, text: policy };
+      return { name, text: policy, json };
     });
     const names = new Set<string>();
     for (const { name } of policies) {

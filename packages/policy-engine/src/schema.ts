@@ -34,6 +34,8 @@ action "token.issue", "token.exchange", "access" appliesTo {
 `;
 
 export const builtInActions: readonly string[] = ['token.issue', 'token.exchange'];
+/** The action of everything else. */
+export const accessAction = 'access';
 
 /** Entity types by the scheme of a principal URI. Whoever is none of these is denied. */
 export const principalTypes: Readonly<Record<string, string>> = {
@@ -45,7 +47,13 @@ export const principalTypes: Readonly<Record<string, string>> = {
 };
 
 /**
- * What a policy can see of a request's context. The rest is not handed on: no valid policy could read it, and a caller
- * newer than this schema is not refused for saying more. `operation` and `actor` are the engine's own to set.
+ * What a policy can see of a request's context, with its type. The rest is not handed on: no valid policy could read it,
+ * and a caller newer than this schema is not refused for saying more. `operation` and `actor` are the engine's own to set.
  */
-export const contextAttributes = ['scope', 'actors', 'audience', 'client_id', 'tenant_role'] as const;
+export const contextAttributes: readonly (readonly [name: string, type: 'String' | 'Set<String>'])[] = [
+  ['scope', 'Set<String>'],
+  ['actors', 'Set<String>'],
+  ['audience', 'String'],
+  ['client_id', 'String'],
+  ['tenant_role', 'String'],
+];

@@ -2,8 +2,9 @@ import { equalBytes } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import type { Database, TenantTx } from '@mono-auth/database';
-import { decodeSnapshot, openEngine, type PolicyEngine } from '@mono-auth/policy-engine';
+import { decodeSnapshot, type Mismatch, openEngine, type PolicyEngine } from '@mono-auth/policy-engine';
 import { LRUCache } from 'lru-cache';
+import { mismatchError } from './mismatch-error.ts';
 import { selectCurrentVersion, selectSnapshot } from './store.ts';
 
 /** The policy of a tenant, ready to decide. */
@@ -25,7 +26,13 @@ export interface PolicySource {
 /** Tenants whose policy is held: usually some KiB each, at most half a MiB. */
 const policiesMax = 500;
 
-export function createPolicySource(deps: { database: Database }): PolicySource {
+interface PolicySourceDeps {
+  readonly database: Database;
+  /** Told when compiled policies and Cedar did not agree on a decision, which then was a denial if either denied. */
+  readonly onBackgroundError?: (error: unknown) => void;
+}
+
+export function createPolicySource(deps: PolicySourceDeps): PolicySource {
   const held = new LRUCache<TenantId, CurrentPolicy>({ max: policiesMax });
 
   async function currentIn(tx: TenantTx): Promise<CurrentPolicy> {
@@ -37,7 +44,9 @@ export function createPolicySource(deps: { database: Database }): PolicySource {
     if (known?.version === version && equalBytes(known.hash, hash)) return known;
     const snapshotBytes = await selectSnapshot(tx, version);
     if (!snapshotBytes) throw new TypeError('a version without its snapshot');
-    const current = { version, hash, snapshotBytes, engine: open(snapshotBytes) };
+    const { tenantId } = tx;
+    const onMismatch = (mismatch: Mismatch) => deps.onBackgroundError?.(mismatchError(tenantId, version, mismatch));
+    const current = { version, hash, snapshotBytes, engine: open(snapshotBytes, onMismatch) };
     held.set(tx.tenantId, current);
     return current;
   }
@@ -45,9 +54,9 @@ export function createPolicySource(deps: { database: Database }): PolicySource {
   return { current: (tenantId) => deps.database.forTenant(tenantId, currentIn), currentIn };
 }
 
-function open(snapshotBytes: Uint8Array): PolicyEngine {
+function open(snapshotBytes: Uint8Array, onMismatch: (mismatch: Mismatch) => void): PolicyEngine {
   try {
-    return openEngine(decodeSnapshot(snapshotBytes));
+    return openEngine(decodeSnapshot(snapshotBytes), { onMismatch });
   } catch (cause) {
     throw new Refusal('unavailable', 'the policy of this tenant cannot be read by this release', { cause });
   }
