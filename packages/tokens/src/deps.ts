@@ -13,6 +13,7 @@ import type { Minter } from '@mono-auth/minting';
 import type { PolicySource } from '@mono-auth/policy';
 import type { Tenant, TenantDirectory } from '@mono-auth/tenants';
 import type { Ingress } from '@mono-auth/transport';
+import type { Form } from './form.ts';
 import type { AuthorizationCodes, People } from './people.ts';
 import type { EndpointName } from './served-endpoints.ts';
 
@@ -109,6 +110,12 @@ export interface TokenDeps extends GrantDeps, BearerDeps, UserinfoDeps, Metadata
    * @throws Refusal
    */
   checkAuthorization?(tenant: Tenant, client: Client, parameters: URLSearchParams): Promise<void>;
+  /**
+   * Brings a client that calls itself by the URL of its metadata document up to date, before it is looked for. Absent where
+   * something in front of the endpoints has done so, or nobody may call itself so.
+   * @throws Refusal
+   */
+  prepareClient?(tenant: Tenant, form: Pick<Form, 'get'>, origin: Origin): Promise<void>;
   /** Told of every refusal that goes out, with its cause. */
   onRefusal(refusal: Refusal): void;
 }

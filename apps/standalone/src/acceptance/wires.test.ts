@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
+import { fromJson } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { requestBytesMax } from '@mono-auth/core/limits';
@@ -11,6 +12,7 @@ import {
 } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
+import { ExchangeRequestSchema, TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { decodeJwt, type JWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -138,6 +140,23 @@ describe.each(Object.entries(wires))('over %s', (wire, open) => {
     const cursor = { ...(reached as Cursor), hash: new Uint8Array(32) } as Cursor;
     const error = await errorOf(follow(client, { subscriberId, cursor }, () => false));
     expect([error.code, infoOf(error)?.reason]).toEqual([Code.OutOfRange, 'reset_required']);
+  });
+});
+
+describe.each(Object.entries(wires))('token exchange over %s', (_, open) => {
+  test('is answered once for one assertion, and a refused one says why', async () => {
+    const client = createClient(TokenService, open());
+    const message = async () => fromJson(ExchangeRequestSchema, await scene.exchangeMessage());
+    const plain = await client.exchange(await message());
+    expect(plain).toMatchObject({ tokenType: 'Bearer', scope: 'orders:read', expiresIn: 300 });
+    expect(decodeJwt(plain.accessToken)).toMatchObject({ iss: scene.issuer, aud: 'https://orders.example' });
+
+    const twice = await message();
+    await client.exchange(twice);
+    const spent = await errorOf(client.exchange(twice));
+    expect([spent.code, infoOf(spent)?.reason]).toEqual([Code.Unauthenticated, 'invalid_client']);
+    const bad = await errorOf(client.exchange({ ...(await message()), audience: [] }));
+    expect([bad.code, infoOf(bad)?.reason]).toEqual([Code.InvalidArgument, 'invalid_request']);
   });
 });
 

@@ -11,6 +11,135 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
 export declare const file_monoauth_tokens_v1_tokens: GenFile;
 
 /**
+ * The parameters of RFC 8693 section 2.1 and those by which a client authenticates. Empty counts as absent; together they
+ * are at most 32 KiB of printable ASCII, as at the endpoint.
+ *
+ * @generated from message monoauth.tokens.v1.ExchangeRequest
+ */
+export declare type ExchangeRequest = Message<"monoauth.tokens.v1.ExchangeRequest"> & {
+  /**
+   * The token on whose behalf the new one is made, and its type
+   * (`urn:ietf:params:oauth:token-type:access_token` or `:jwt`). Required.
+   *
+   * @generated from field: string subject_token = 1;
+   */
+  subjectToken: string;
+
+  /**
+   * @generated from field: string subject_token_type = 2;
+   */
+  subjectTokenType: string;
+
+  /**
+   * Who acts: an agent's token, where the client is a host. Both or neither.
+   *
+   * @generated from field: string actor_token = 3;
+   */
+  actorToken: string;
+
+  /**
+   * @generated from field: string actor_token_type = 4;
+   */
+  actorTokenType: string;
+
+  /**
+   * The one service that the token is for, by RFC 8707 or by its name; all values that are given name the same one.
+   *
+   * @generated from field: repeated string resource = 5;
+   */
+  resource: string[];
+
+  /**
+   * @generated from field: repeated string audience = 6;
+   */
+  audience: string[];
+
+  /**
+   * Scope values with spaces between; empty asks for all that everybody involved holds.
+   *
+   * @generated from field: string scope = 7;
+   */
+  scope: string;
+
+  /**
+   * Empty, or the type of an access token.
+   *
+   * @generated from field: string requested_token_type = 8;
+   */
+  requestedTokenType: string;
+
+  /**
+   * @generated from field: string client_id = 9;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string client_secret = 10;
+   */
+  clientSecret: string;
+
+  /**
+   * RFC 7521 section 4.2.
+   *
+   * @generated from field: string client_assertion_type = 11;
+   */
+  clientAssertionType: string;
+
+  /**
+   * @generated from field: string client_assertion = 12;
+   */
+  clientAssertion: string;
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.ExchangeRequest.
+ * Use `create(ExchangeRequestSchema)` to create a new message.
+ */
+export declare const ExchangeRequestSchema: GenMessage<ExchangeRequest>;
+
+/**
+ * RFC 8693 section 2.2.1.
+ *
+ * @generated from message monoauth.tokens.v1.ExchangeResponse
+ */
+export declare type ExchangeResponse = Message<"monoauth.tokens.v1.ExchangeResponse"> & {
+  /**
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * @generated from field: string issued_token_type = 2;
+   */
+  issuedTokenType: string;
+
+  /**
+   * `Bearer`, or `DPoP` for a token that is bound to the key of the proof.
+   *
+   * @generated from field: string token_type = 3;
+   */
+  tokenType: string;
+
+  /**
+   * Seconds.
+   *
+   * @generated from field: int32 expires_in = 4;
+   */
+  expiresIn: number;
+
+  /**
+   * @generated from field: string scope = 5;
+   */
+  scope: string;
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.ExchangeResponse.
+ * Use `create(ExchangeResponseSchema)` to create a new message.
+ */
+export declare const ExchangeResponseSchema: GenMessage<ExchangeResponse>;
+
+/**
  * @generated from message monoauth.tokens.v1.IntrospectRequest
  */
 export declare type IntrospectRequest = Message<"monoauth.tokens.v1.IntrospectRequest"> & {
@@ -55,6 +184,19 @@ export declare const IntrospectResponseSchema: GenMessage<IntrospectResponse>;
  * @generated from service monoauth.tokens.v1.TokenService
  */
 export declare const TokenService: GenService<{
+  /**
+   * Token exchange (RFC 8693): the grant of the token endpoint, over RPC. The client authenticates as it does there
+   * (RFC 6749 section 2.3): by `client_assertion`, by `client_secret`, by `Authorization: Basic` or by its certificate; a
+   * `DPoP` header binds the token to its key (RFC 9449), and the next nonce comes back as the header `dpop-nonce`. The
+   * tenant is the one of the path or host; where these name none, as at the gRPC port, the one that issued the subject token.
+   *
+   * @generated from rpc monoauth.tokens.v1.TokenService.Exchange
+   */
+  exchange: {
+    methodKind: "unary";
+    input: typeof ExchangeRequestSchema;
+    output: typeof ExchangeResponseSchema;
+  },
   /**
    * Whether a token is good now, and what it says (RFC 7662). A token of another tenant, an expired, revoked or
    * malformed one are all the same: not active.

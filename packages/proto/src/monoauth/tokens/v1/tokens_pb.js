@@ -11,21 +11,35 @@ import { file_monoauth_access_v1_access } from "../../access/v1/access_pb.js";
  * Describes the file monoauth/tokens/v1/tokens.proto.
  */
 export const file_monoauth_tokens_v1_tokens = /*@__PURE__*/
-  fileDesc("Ch9tb25vYXV0aC90b2tlbnMvdjEvdG9rZW5zLnByb3RvEhJtb25vYXV0aC50b2tlbnMudjEiLgoRSW50cm9zcGVjdFJlcXVlc3QSGQoFdG9rZW4YASABKAlCCrpIB3IFEAEYgEAiTQoSSW50cm9zcGVjdFJlc3BvbnNlEg4KBmFjdGl2ZRgBIAEoCBInCgZjbGFpbXMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0MogBCgxUb2tlblNlcnZpY2USeAoKSW50cm9zcGVjdBIlLm1vbm9hdXRoLnRva2Vucy52MS5JbnRyb3NwZWN0UmVxdWVzdBomLm1vbm9hdXRoLnRva2Vucy52MS5JbnRyb3NwZWN0UmVzcG9uc2UiG4rOGBcKEXRva2VuczppbnRyb3NwZWN0EAEgAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_monoauth_access_v1_access]);
+  fileDesc("Ch9tb25vYXV0aC90b2tlbnMvdjEvdG9rZW5zLnByb3RvEhJtb25vYXV0aC50b2tlbnMudjEipwIKD0V4Y2hhbmdlUmVxdWVzdBIVCg1zdWJqZWN0X3Rva2VuGAEgASgJEhoKEnN1YmplY3RfdG9rZW5fdHlwZRgCIAEoCRITCgthY3Rvcl90b2tlbhgDIAEoCRIYChBhY3Rvcl90b2tlbl90eXBlGAQgASgJEhAKCHJlc291cmNlGAUgAygJEhAKCGF1ZGllbmNlGAYgAygJEg0KBXNjb3BlGAcgASgJEhwKFHJlcXVlc3RlZF90b2tlbl90eXBlGAggASgJEhEKCWNsaWVudF9pZBgJIAEoCRIVCg1jbGllbnRfc2VjcmV0GAogASgJEh0KFWNsaWVudF9hc3NlcnRpb25fdHlwZRgLIAEoCRIYChBjbGllbnRfYXNzZXJ0aW9uGAwgASgJInoKEEV4Y2hhbmdlUmVzcG9uc2USFAoMYWNjZXNzX3Rva2VuGAEgASgJEhkKEWlzc3VlZF90b2tlbl90eXBlGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEgoKZXhwaXJlc19pbhgEIAEoBRINCgVzY29wZRgFIAEoCSIuChFJbnRyb3NwZWN0UmVxdWVzdBIZCgV0b2tlbhgBIAEoCUIKukgHcgUQARiAQCJNChJJbnRyb3NwZWN0UmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEicKBmNsYWltcxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3Qy+gEKDFRva2VuU2VydmljZRJwCghFeGNoYW5nZRIjLm1vbm9hdXRoLnRva2Vucy52MS5FeGNoYW5nZVJlcXVlc3QaJC5tb25vYXV0aC50b2tlbnMudjEuRXhjaGFuZ2VSZXNwb25zZSIZis4YFRADGg90b2tlbi5leGNoYW5nZWQgAxJ4CgpJbnRyb3NwZWN0EiUubW9ub2F1dGgudG9rZW5zLnYxLkludHJvc3BlY3RSZXF1ZXN0GiYubW9ub2F1dGgudG9rZW5zLnYxLkludHJvc3BlY3RSZXNwb25zZSIbis4YFwoRdG9rZW5zOmludHJvc3BlY3QQASABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_monoauth_access_v1_access]);
+
+/**
+ * Describes the message monoauth.tokens.v1.ExchangeRequest.
+ * Use `create(ExchangeRequestSchema)` to create a new message.
+ */
+export const ExchangeRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 0);
+
+/**
+ * Describes the message monoauth.tokens.v1.ExchangeResponse.
+ * Use `create(ExchangeResponseSchema)` to create a new message.
+ */
+export const ExchangeResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 1);
 
 /**
  * Describes the message monoauth.tokens.v1.IntrospectRequest.
  * Use `create(IntrospectRequestSchema)` to create a new message.
  */
 export const IntrospectRequestSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_tokens_v1_tokens, 0);
+  messageDesc(file_monoauth_tokens_v1_tokens, 2);
 
 /**
  * Describes the message monoauth.tokens.v1.IntrospectResponse.
  * Use `create(IntrospectResponseSchema)` to create a new message.
  */
 export const IntrospectResponseSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_tokens_v1_tokens, 1);
+  messageDesc(file_monoauth_tokens_v1_tokens, 3);
 
 /**
  * The RPC face of the token plane. OAuth clients use /t/{slug}/oauth2/token.
