@@ -49,6 +49,15 @@ export interface GrantDeps extends VerifierDeps, DpopDeps {
   readonly noteSecretUse: clientAuthentication.NoteSecretUse;
 }
 
+/** What it takes to explain a token. */
+export interface ExplainDeps {
+  readonly runtime: Runtime;
+  readonly baseUrl: string;
+  readonly database: Database;
+  readonly keys: Pick<Keyring, 'findKey'>;
+  readonly feed: Pick<Feed, 'stateIn' | 'entryTimes'>;
+}
+
 /** Which request this is and where it came from, as the edge knows it. */
 export type Origin = Pick<Ingress, 'requestId' | 'ip' | 'possession'>;
 
@@ -93,9 +102,9 @@ export interface UserinfoDeps extends VerifierDeps, DpopDeps {
   readUser(tenantId: TenantId, userId: UserId): Promise<Person | undefined>;
 }
 
-export interface TokenDeps extends GrantDeps, BearerDeps, UserinfoDeps, MetadataDeps {
-  readonly feed: GrantDeps['feed'];
-  readonly keys: Pick<Keyring, 'publicKeys' | 'jwks' | 'signer'>;
+export interface TokenDeps extends GrantDeps, BearerDeps, ExplainDeps, UserinfoDeps, MetadataDeps {
+  readonly feed: GrantDeps['feed'] & ExplainDeps['feed'];
+  readonly keys: Pick<Keyring, 'publicKeys' | 'jwks' | 'signer' | 'findKey'>;
   /** Absent while no grant gives out refresh tokens. */
   readonly refreshTokens?: RefreshTokens;
   readonly tenants: Pick<TenantDirectory, 'bySlug' | 'byId'>;

@@ -2,13 +2,15 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { ExchangeRequest, TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { callOf, ingressOf } from '@mono-auth/transport';
-import type { BearerDeps } from './deps.ts';
+import type { BearerDeps, ExplainDeps } from './deps.ts';
 import { nextNonce } from './dpop/next-nonce.ts';
 import { type ExchangeDeps, type ExchangeParameters, exchangeToken } from './exchange-token.ts';
+import { explainToken } from './explain/explain-token.ts';
+import { explanationToProto } from './explain/to-proto.ts';
 import { readActiveToken } from './introspect-token.ts';
 import { noStore } from './no-store.ts';
 
-export function tokenService(deps: BearerDeps & ExchangeDeps) {
+export function tokenService(deps: BearerDeps & ExchangeDeps & ExplainDeps) {
   return {
     async exchange(message, context) {
       const authorization = context.requestHeader.get('authorization') ?? undefined;
@@ -31,6 +33,13 @@ export function tokenService(deps: BearerDeps & ExchangeDeps) {
       const claims = tenant && (await readActiveToken(deps, tenant, request.token));
       // A Struct is JSON; the claims came out of JSON and are plain values.
       return claims ? { active: true, claims: { ...claims } as unknown as JsonObject } : { active: false };
+    },
+
+    async explain({ of }, context) {
+      const { caller } = callOf(deps.runtime, context);
+      // The contract's validation has let nothing else through.
+      const asked = of.case === 'token' ? { token: of.value } : { jti: of.value ?? '' };
+      return explanationToProto(await explainToken(deps, caller, asked));
     },
   } satisfies ServiceImpl<typeof TokenService>;
 }

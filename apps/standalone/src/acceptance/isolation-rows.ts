@@ -152,6 +152,11 @@ const tokens: Readonly<Record<string, IsolationRow>> = {
       ];
     },
   },
+  'monoauth.tokens.v1.TokenService/Explain': {
+    own: ({ handles }) => ({ jti: handles.token }),
+    shows: true,
+    foreign: ({ token, accessToken }) => [{ jti: token }, { token: accessToken }],
+  },
   'monoauth.tokens.v1.TokenService/Introspect': {
     own: ({ ownerToken }) => ({ token: ownerToken }),
     shows: true,

@@ -22,6 +22,8 @@ export interface WiresScene {
   readonly grpcUrl: string;
   /** A token of the owner for the RPC face. */
   readonly token: string;
+  /** The same, but it may only read the tenant. */
+  readonly narrowToken: string;
   /** A workload, and what it asks in order to act for the owner: the message of TokenService.Exchange in JSON form. */
   readonly workload: PlainClient;
   exchangeMessage(): Promise<JsonObject>;
@@ -74,10 +76,11 @@ export async function openWiresScene(database: Database, kek: Uint8Array, slug: 
   const issuer = `${baseUrl}/t/${slug}`;
   const owner = await installation.signIn(slug);
   const token = await owner.token();
+  const narrowToken = await owner.token({ scope: 'tenants:read' });
   const workload = await registerWorkload(issuer, token);
   const transport = createConnectTransport({ baseUrl: `${issuer}/rpc`, httpVersion: '1.1' });
   return {
-    ...{ installation, grpc, issuer, token, workload, errors, arrived },
+    ...{ installation, grpc, issuer, token, narrowToken, workload, errors, arrived },
     grpcUrl: `http://127.0.0.1:${grpc.port}`,
     exchangeMessage: async () =>
       workload.exchangeMessage({ subject: await owner.token({ audience: issuer, scope: 'orders:read' }) }, orders),
