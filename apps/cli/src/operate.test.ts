@@ -16,6 +16,13 @@ import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
 import { EnforcementState, RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
 import { KeyPurpose, KeyState, RotationMode, TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
+import {
+  Basis,
+  ExplainResponseSchema,
+  Role,
+  TokenService,
+  TokenState,
+} from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { runCli } from './index.ts';
@@ -35,6 +42,32 @@ let seen: { authorization: string | null; request: object }[] = [];
 
 const hostAnswer = { id: host, name: 'web-1', generation: 1n, clientId: newId(systemRuntime, 'cli') };
 
+function refused(detail: string): ConnectError {
+  const info = create(ErrorInfoSchema, { reason: refusal ?? 'not_found', domain: 'monoauth' });
+  return new ConnectError(detail, Code.NotFound, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+}
+
+/** A token that an agent on a host held for a person, until the host was revoked. */
+const explained = create(ExplainResponseSchema, {
+  ...{
+    jti: newId(systemRuntime, 'tok'),
+    basis: Basis.EVIDENCE,
+    state: TokenState.REVOKED,
+    clientId: hostAnswer.clientId,
+  },
+  ...{ subject: 'user:usr_1', actors: [`agent:${agent}`, `host:${host}`], hostId: host, audience: ['https://o.test'] },
+  ...{ issuedAt: timestampFromMs(1_700_000_000_000), expiresAt: timestampFromMs(1_700_000_300_000) },
+  decision: { decisionId: 'dec_1', policyVersion: 4n, policies: ['agents'] },
+  key: { kid: 'key_1', alg: 'ES256', state: 'active' },
+  ancestors: [{ jti: 'tok_0', known: true, subject: 'user:\u001b[2Jusr_1' }],
+  handles: [
+    { role: Role.ACTOR, handle: { case: 'target', value: { target: { case: 'hostId', value: host } } }, endedBy: 7n },
+    { role: Role.TENANT, handle: { case: 'target', value: { target: { case: 'tenant', value: true } } } },
+    { role: Role.KEY, handle: { case: 'kid', value: 'key_1' } },
+  ],
+  endings: [{ seq: 7n, why: 'host', id: host, revocationId: 'rev_1', revokedBy: 'user:usr_2', reason: 'stolen' }],
+});
+
 function routes(router: ConnectRouter): void {
   router.service(MachineService, {
     createInvite: (request, { requestHeader }) => {
@@ -48,8 +81,7 @@ function routes(router: ConnectRouter): void {
         ? { hosts: [{ ...hostAnswer, name: '\u001b[31mred' }], nextPageToken: 'more' }
         : { hosts: [{ ...hostAnswer, name: 'second' }] },
     getHost: () => {
-      const info = create(ErrorInfoSchema, { reason: refusal ?? 'not_found', domain: 'monoauth' });
-      throw new ConnectError('host not found', Code.NotFound, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+      throw refused('host not found');
     },
   });
   router.service(TenantService, {
@@ -77,6 +109,13 @@ function routes(router: ConnectRouter): void {
         revocation: { id: newId(systemRuntime, 'rev'), feedSeq: 7n, casualties: [{ kind: 'agent', count: 3n }] },
         receipt: { enforced, registered: 2, points: [{ name, state: EnforcementState.APPLIED, at }] },
       };
+    },
+  });
+  router.service(TokenService, {
+    explain: ({ of }) => {
+      seen.push({ authorization: null, request: { ...of } });
+      if (of.value !== explained.jti && of.value !== token) throw refused('token not found');
+      return explained;
     },
   });
   router.service(PolicyService, {
@@ -232,6 +271,48 @@ describe('an enrolled machine', () => {
 
   test('is needed for an agent’s token: 4', async () => {
     expect(await cli(['token', 'mint', '--agent', agent])).toMatchObject({ code: 4, out: '' });
+  });
+});
+
+describe('token inspect', () => {
+  test('says in words who acts for whom, what has ended it and what would', async () => {
+    const { code, out } = await cli(['token', 'inspect', '--jti', explained.jti]);
+    expect(code).toBe(0);
+    const lines = out.split('\n');
+    for (const line of [
+      `token      ${explained.jti}`,
+      'state      revoked',
+      `chain      agent:${agent} acts for user:usr_1, through host:${host}`,
+      'decision   dec_1 policy version 4 by agents',
+      'key        key_1 ES256 active',
+      `ended by   entry 7: host ${host} rev_1 by user:usr_2 (stolen)`,
+      `dies with  actor ${host} ended by entry 7`,
+      'dies with  tenant',
+      'dies with  key key_1',
+    ]) {
+      expect(lines).toContain(line);
+    }
+    expect(out).not.toContain('\u001b');
+  });
+
+  test('shows the token to its issuer, from standard input, and gives the document of the contract', async () => {
+    const { code, out } = await cli(['token', 'inspect', '--token-file', '-', '--json'], `${token}\n`);
+    expect(code).toBe(0);
+    expect(seen.map(({ request }) => request)).toEqual([{ case: 'token', value: token }]);
+    expect(JSON.parse(out)).toMatchObject({
+      ...{ jti: explained.jti, state: 'TOKEN_STATE_REVOKED', actors: [`agent:${agent}`, `host:${host}`] },
+      handles: [{ role: 'ROLE_ACTOR', target: { hostId: host }, endedBy: '7' }, { target: { tenant: true } }, {}],
+    });
+  });
+
+  test('shows a token of another issuer to nobody, and what is not found exits with 3', async () => {
+    const { privateKey } = await generateKeyPair('ES256');
+    const claims = { iss: 'https://else.test/t/acme', exp: 2_000_000_000 };
+    const foreign = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256' }).sign(privateKey);
+    const notFound = { code: 3, out: '', err: 'monoauth: not_found: token not found\n' };
+    expect(await cli(['token', 'inspect', '--token-file', '-'], foreign)).toEqual(notFound);
+    expect(seen).toEqual([]);
+    expect(await cli(['token', 'inspect', '--jti', 'tok_2'])).toEqual(notFound);
   });
 });
 

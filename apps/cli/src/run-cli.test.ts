@@ -55,7 +55,10 @@ describe('how it is called', () => {
     ['an unknown command', ['tokne']],
     ['an unknown command below another', ['token', 'forge']],
     ['an unknown flag', ['whoami', '--verbose']],
-    ['a missing flag', ['token', 'inspect']],
+    ['a missing flag', ['token', 'verify']],
+    ['neither a token nor its id', ['token', 'inspect']],
+    ['a token and an id', ['token', 'inspect', '--token-file', '-', '--jti', 'tok_1']],
+    ['an id that says nothing of itself', ['token', 'inspect', '--jti', 'tok_1', '--offline']],
     ['a missing argument', ['host', 'get']],
     ['one argument too many', ['host', 'get', 'a', 'b']],
     ['a kind that cannot be revoked', ['revoke', 'planet', 'x', '--reason', 'r']],
@@ -268,9 +271,11 @@ describe('a server', () => {
     expect(await verify('nonsense')).toBe(8);
   });
 
-  test('token inspect prints the chain, offline, and nothing that moves the terminal', async () => {
+  test('token inspect --offline prints the chain, and nothing that moves the terminal', async () => {
     const token = await mint('https://issuer.test', { client_id: '\u001b[2Jcli' });
-    const { code, out, err } = await cli(['token', 'inspect', '--token-file', fileWith('token', `${token}\n`)]);
+    const { code, out, err } = await cli([
+      ...['token', 'inspect', '--offline', '--token-file', fileWith('token', `${token}\n`)],
+    ]);
     expect(code).toBe(0);
     expect(out.split('\n').slice(0, 3)).toEqual([
       'sub          user:usr_01arz3ndektsv4rrffq69g5fav',
@@ -280,7 +285,9 @@ describe('a server', () => {
     expect(out).not.toContain('\u001b');
     expect(err).toContain('not verified');
     expect(requests).toEqual([]);
-    expect(await cli(['token', 'inspect', '--token-file', '-'], { stdin: 'a.b' })).toMatchObject({ code: 2 });
+    expect(await cli(['token', 'inspect', '--offline', '--token-file', '-'], { stdin: 'a.b' })).toMatchObject({
+      code: 2,
+    });
   });
 
   test('a client’s private key never leaves', async () => {

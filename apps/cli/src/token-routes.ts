@@ -39,8 +39,15 @@ export const tokenRoutes = buildRouteMap({
     }),
     inspect: buildCommand<InspectFlags, [], CliContext>({
       loader: () => import('./commands/token/inspect.ts'),
-      parameters: { flags: { json, tokenFile } },
-      docs: { brief: 'print what a token says, and its chain; offline, proves nothing' },
+      parameters: {
+        flags: {
+          json,
+          tokenFile: optionalText('file that holds the token; - for standard input', 'FILE'),
+          jti: optionalText('id of the token, instead of the token', 'ID'),
+          offline: yes('only what the token says of itself: asks nobody, proves nothing'),
+        },
+      },
+      docs: { brief: 'explain a token: its chain, what it hangs on, what would end it, and what has' },
     }),
     verify: buildCommand<VerifyTokenFlags, [], CliContext>({
       loader: () => import('./commands/token/verify.ts'),

@@ -30,7 +30,7 @@ import {
 import { Hono } from 'hono';
 import type { Parts } from './compose.ts';
 import { logRoutes } from './log-routes.ts';
-import { prepareClients } from './prepare-clients.ts';
+import { type ClientPreparation, openClientPreparation, prepareClients, prepareRpcClient } from './prepare-clients.ts';
 import { resourceMetadataRoutes, withResourceMetadata } from './resource-metadata.ts';
 
 interface Routes {
@@ -49,6 +49,8 @@ export function createRoutes(
   authenticate: AccessEffects['authenticate'],
 ): Routes {
   const { database, runtime } = parts;
+  const preparation = openClientPreparation(parts);
+  const tokens = { ...parts.tokens, prepareClient: prepareRpcClient(preparation) };
   const rpc = createRpcServer({
     authenticate,
     record: (denial) => recordDenial(database, runtime, denial),
@@ -61,14 +63,14 @@ export function createRoutes(
       );
       router.service(MachineService, machineService(parts));
       router.service(ClientService, clientService(parts));
-      router.service(TokenService, tokenService(parts.tokens));
+      router.service(TokenService, tokenService(tokens));
       router.service(FeedService, feedService({ ...parts, recordEvent: append }));
       router.service(RevocationService, revocationService(parts.revocation));
       router.service(PolicyService, policyService(parts));
       router.service(AuditService, auditService(parts));
     },
   });
-  const http = createHttp(parts, rpc, authenticate);
+  const http = createHttp(parts, rpc, { authenticate, preparation });
   const rpcPathOf = (url: string) => rpcPath.exec(new URL(url).pathname)?.[1] ?? '';
   return {
     async fetch(request, ingress) {
@@ -81,13 +83,17 @@ export function createRoutes(
 }
 
 /** The OAuth endpoints, the hosted pages and the discovery documents. */
-function createHttp(parts: Parts, rpc: RpcServer, authenticate: AccessEffects['authenticate']): Hono {
+function createHttp(
+  parts: Parts,
+  rpc: RpcServer,
+  { authenticate, preparation }: Pick<AccessEffects, 'authenticate'> & { readonly preparation: ClientPreparation },
+): Hono {
   const app = new Hono();
   app.route('/', discoveryRoutes(parts.tokens));
   app.route('/', resourceMetadataRoutes(parts));
   const followFeed = feedSseRoute({ rpc, ingressOf: parts.ingressOf });
   app.get('/t/:slug/feed', (c) => followFeed(c.req.raw));
-  app.use('/t/:slug/oauth2/*', prepareClients(parts));
+  app.use('/t/:slug/oauth2/*', prepareClients(preparation));
   const register = registrationEndpoint({ ...parts, originOf: parts.ingressOf });
   app.all('/t/:slug/oauth2/register/:clientId?', (c) => register(c.req.raw, c.req.param()));
   app.route('/t/:slug', tokenRoutes(parts.tokens));

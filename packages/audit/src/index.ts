@@ -1,5 +1,6 @@
 export { append } from './append-event.ts';
 export type { AuditEvent } from './event.ts';
+export { findEventsAbout, type RecordedEvent } from './find-events-about.ts';
 export { auditProvisionStep } from './provision-log.ts';
 export { readLogFile } from './read-log-file.ts';
 export { recordDenial } from './record-denial.ts';

@@ -137,6 +137,18 @@ export async function listEvents(
   return rows.map(toEvent);
 }
 
+/** The events about these objects, the oldest first, of the types asked for. */
+export async function selectEventsAbout(
+  tx: TenantTx,
+  objects: { readonly kind: string; readonly ids: readonly string[]; readonly types: readonly string[] },
+): Promise<StoredEvent[]> {
+  const { kind, ids, types } = objects;
+  const rows = await tx.sql<RawEvent>`
+    select id, envelope, sealed_seq from mono.audit_events
+    where object_kind = ${kind} and object_id = any(${ids}::text[]) and type = any(${types}::text[]) order by id`;
+  return rows.map(toEvent);
+}
+
 /** Whether the tenant's log has an event of this type about this object. */
 export async function hasEvent(tx: TenantTx, type: string, objectId: string): Promise<boolean> {
   const rows = await tx.sql<{ id: string }>`

@@ -37,8 +37,9 @@ test('only an owner rotates keys and publishes policy', () => {
   }
 });
 
-test('an auditor reads and changes nothing', () => {
-  expect(permissionsOf('auditor', false).filter((permission) => !permission.endsWith(':read'))).toEqual([]);
+test('an auditor reads, has tokens explained, and changes nothing', () => {
+  const beyondReading = permissionsOf('auditor', false).filter((permission) => !permission.endsWith(':read'));
+  expect(beyondReading).toEqual(['tokens:explain']);
 });
 
 test('a permission is one of the list, never a name that every object has', () => {

@@ -9,7 +9,7 @@ import * as snapshot from './signed-snapshot.ts';
 
 export type { ClockReading } from './lease.ts';
 export { type Acknowledgement, type FeedStatus, LocalFeed, type LocalFeedOptions } from './local-feed.ts';
-export type { ActClaim, RevocableClaims, RevocationVerdict, RevokedBy } from './revocation-state.ts';
+export type { ActClaim, RevocableClaims, RevocationVerdict, RevokedBy, TokenRefusal } from './revocation-state.ts';
 export { RevocationState } from './revocation-state.ts';
 export type { RevocationSnapshot } from './snapshot.ts';
 export type { RevocationTarget, TargetKind } from './target.ts';

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { FeedEntry } from './chain.ts';
 import { encodePayload, type Payloads } from './payload.ts';
 import { type RevocableClaims, RevocationState } from './revocation-state.ts';
-import type { RevocationTarget } from './target.ts';
+import { type RevocationTarget, targetHandle } from './target.ts';
 
 /** A small world, so that random tokens and random revocations meet. */
 const numbered = <K extends IdKind>(kind: K, n: number): Id<K> =>
@@ -27,21 +27,26 @@ const revoke = (target: RevocationTarget, n = 1): Event => ({
 });
 const epoch = (value: number): Event => ({ kind: 'epoch', payload: { v: 1, epoch: value } });
 
-/** The guarantee, as plainly as it can be said: walk the whole feed for every token. */
-function latestRefusal(events: readonly Event[], claims: RevocableClaims): number | undefined {
+/**
+ * The guarantee, as plainly as it can be said: walk the whole feed for every token.
+ * @returns the latest entry that refuses it, by the handle that this speaks of.
+ */
+function refusalsIn(events: readonly Event[], claims: RevocableClaims): Map<string, number> {
   const principals: string[] = [];
   for (let actor: RevocableClaims['act'] = { sub: claims.sub, act: claims.act }; actor; actor = actor.act)
     principals.push(actor.sub);
   let highestEpoch = 0;
-  let latest: number | undefined;
+  const refused = new Map<string, number>();
   for (const [i, event] of events.entries()) {
     const seq = i + 1;
     const older = claims.fs < seq;
     if (event.kind === 'epoch' && event.payload.epoch > highestEpoch) {
       highestEpoch = event.payload.epoch;
-      if (claims.ep < highestEpoch) latest = seq;
+      if (claims.ep < highestEpoch) refused.set('epoch ', seq);
     }
-    if (event.kind === 'key' && event.payload.state === 'revoked' && event.payload.kid === claims.kid) latest = seq;
+    if (event.kind === 'key' && event.payload.state === 'revoked' && event.payload.kid === claims.kid) {
+      refused.set(`key ${event.payload.kid}`, seq);
+    }
     if (event.kind !== 'revocation') continue;
     const { target } = event.payload;
     const names = {
@@ -59,9 +64,9 @@ function latestRefusal(events: readonly Event[], claims: RevocableClaims): numbe
       agent: () => target.kind === 'agent' && older && principals.includes(`agent:${target.id}`),
       user: () => target.kind === 'user' && older && principals.includes(`user:${target.id}`),
     };
-    if (names[target.kind]()) latest = seq;
+    if (names[target.kind]()) refused.set(`${target.kind} ${targetHandle(target)}`, seq);
   }
-  return latest;
+  return refused;
 }
 
 const n = fc.nat(2);
@@ -122,13 +127,21 @@ const claims: fc.Arbitrary<RevocableClaims> = fc.record({
   kid: option(handle),
 });
 
-test('the verdict is that of walking the whole feed, for any feed and any token', () => {
+test('the verdict, and everything that refuses, is that of walking the whole feed, for any feed and any token', () => {
   let refused = 0;
   fc.assert(
     fc.property(events, claims, (feed, token) => {
-      const verdict = stateAfter(feed).isRevoked(token);
+      const state = stateAfter(feed);
+      const verdict = state.isRevoked(token);
+      const walked = refusalsIn(feed, token);
       if (verdict.revoked) refused++;
-      expect(verdict.revoked ? verdict.seq : undefined).toBe(latestRefusal(feed, token));
+      expect(verdict.revoked ? verdict.seq : undefined).toBe(
+        walked.size > 0 ? Math.max(...walked.values()) : undefined,
+      );
+      const every = state.refusals(token);
+      expect(new Map(every.map(({ why, handle, seq }) => [`${why} ${handle}`, seq]))).toEqual(walked);
+      const [latest] = every.map(({ handle: _, ...rest }) => ({ revoked: true, ...rest }));
+      expect(verdict).toEqual(latest ?? { revoked: false });
     }),
     { numRuns: 2_000 },
   );

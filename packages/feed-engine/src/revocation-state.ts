@@ -36,6 +36,15 @@ export type RevocationVerdict =
   /** The latest entry that refuses it; `id` is that of the revocation, absent for an epoch or a key. */
   | { readonly revoked: true; readonly seq: number; readonly why: RevokedBy; readonly id?: string };
 
+/** One entry that refuses a token, and the handle that it speaks of: empty for the tenant and its epoch. */
+export interface TokenRefusal {
+  readonly seq: number;
+  readonly why: RevokedBy;
+  readonly handle: string;
+  /** Of the revocation; absent for an epoch or a key. */
+  readonly id?: string;
+}
+
 /** The latest entry that speaks of one handle. */
 export interface Cut {
   readonly seq: number;
@@ -105,6 +114,28 @@ export class RevocationState {
     if (latest === undefined) return { revoked: false };
     const { seq, why, id } = latest;
     return id === undefined ? { revoked: true, seq, why } : { revoked: true, seq, why, id };
+  }
+
+  /**
+   * Every handle of the token by which it is refused, with the latest entry that speaks of it; the latest first. For who
+   * explains a token: `isRevoked` names the first of these, and is what a verifier asks.
+   */
+  refusals(claims: RevocableClaims): TokenRefusal[] {
+    const { jti, sid, kid, pjti = [] } = claims;
+    const found: TokenRefusal[] = [];
+    const add = (why: RevokedBy, handle: string, cut: Cut | undefined) => {
+      if (cut === undefined || found.some((other) => other.why === why && other.handle === handle)) return;
+      found.push({ seq: cut.seq, why, handle, ...(cut.id !== undefined && { id: cut.id }) });
+    };
+    for (const each of [jti, ...pjti]) add('token', each, this.#cut('token', each));
+    if (sid !== undefined) add('session', sid, this.#cut('session', sid));
+    if (kid !== undefined) add('key', kid, this.#cut('key', kid));
+    for (const [kind, handle] of cutOffHandles(claims)) {
+      const cut = this.#cut(kind, handle);
+      if (cut !== undefined && !(claims.fs >= cut.seq)) add(kind, handle, cut);
+    }
+    if (!(claims.ep >= this.#epoch)) add('epoch', '', { seq: this.#epochSeq });
+    return found.sort((a, b) => b.seq - a.seq);
   }
 
   /** The whole state as JSON; equal states make equal snapshots. */

@@ -6,7 +6,14 @@ import { chain, type RevocationState, type receipt } from '@mono-auth/feed-engin
 import type { Keyring } from '@mono-auth/keys';
 import { appendEntries, type NewEntry, requireHead } from './append-entries.ts';
 import { EncodedSnapshots } from './encoded-snapshots.ts';
-import { firstMarksCovering, insertHead, listSubscribers, type News, type SubscriberRow } from './store.ts';
+import {
+  firstMarksCovering,
+  insertHead,
+  listSubscribers,
+  type News,
+  readEntryTimes,
+  type SubscriberRow,
+} from './store.ts';
 import { TenantHub } from './tenant-hub.ts';
 import { TenantState } from './tenant-state.ts';
 
@@ -109,6 +116,11 @@ export class Feed {
     const [oldest] = this.#states.keys();
     if (this.#states.size > statesMax && oldest !== undefined) this.#states.delete(oldest);
     return state.catchUp(tx, seen);
+  }
+
+  /** When these entries were made, milliseconds since the epoch, by their seq. */
+  entryTimes(tx: TenantTx, seqs: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    return readEntryTimes(tx, seqs);
   }
 
   /** Every registered enforcement point, newest first. */

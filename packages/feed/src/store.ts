@@ -76,6 +76,13 @@ export async function readEntries(tx: TenantTx, seq: number, limit: number): Pro
   return rows.map(toEntry);
 }
 
+/** When the entries were made, by their seq; those that are not there are left out. */
+export async function readEntryTimes(tx: TenantTx, seqs: readonly number[]): Promise<Map<number, number>> {
+  const rows = await tx.sql<{ seq: string; created_at_ms: string }>`
+    select seq, created_at_ms from mono.feed_entries where seq = any(${seqs}::bigint[])`;
+  return new Map(rows.map(({ seq, created_at_ms }) => [Number(seq), Number(created_at_ms)]));
+}
+
 export async function readEntryHash(tx: TenantTx, seq: number): Promise<Uint8Array | undefined> {
   const [row] = await tx.sql<{ hash: Uint8Array }>`select hash from mono.feed_entries where seq = ${seq}`;
   return row && new Uint8Array(row.hash);

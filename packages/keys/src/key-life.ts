@@ -2,6 +2,7 @@ import { Refusal } from '@mono-auth/core/errors';
 import type { KeyId, TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database, TenantTx } from '@mono-auth/database';
+import type { JWK } from 'jose';
 import { defaultKeyLife, type KeyLifePolicy, type RotatedPurpose, rotatedPurposes } from './key-life-policy.ts';
 import type { KeyAlg, StoredPurpose } from './key-pair.ts';
 import {
@@ -11,6 +12,7 @@ import {
   raiseKeyVersion,
   type StoredKey,
   selectDueKeys,
+  selectKey,
   selectKeys,
   selectKeysOf,
   tenantsWithDueKeys,
@@ -32,6 +34,11 @@ export interface KeyRecord {
   readonly endedAtMs?: number | undefined;
 }
 
+/** A key's row with what verifies by it. */
+export interface FoundKey extends KeyRecord {
+  readonly publicJwk: JWK;
+}
+
 /** A new key in the place of others of its purpose and algorithm. */
 export interface KeyChange {
   readonly alg: KeyAlg;
@@ -51,7 +58,7 @@ export interface KeyMove {
 }
 
 /**
- * The stages of signing keys: next, active, retiring, retired; or revoked. Every method but the last two locks the
+ * The stages of signing keys: next, active, retiring, retired; or revoked. Every method but the last three locks the
  * tenant's row until the transaction ends, so that changes of one tenant's keys wait for each other.
  */
 export interface KeyLife {
@@ -65,6 +72,8 @@ export interface KeyLife {
   moveDue(tx: TenantTx): Promise<KeyMove[]>;
   /** Newest first, after `before`. */
   list(tx: TenantTx, page: { before?: KeyId | undefined; limit: number }): Promise<KeyRecord[]>;
+  /** One key, whatever has become of it: who verifies by it looks at its state. */
+  findKey(tx: TenantTx, kid: KeyId): Promise<FoundKey | undefined>;
   /** Tenants that have something to move on; their ids and nothing else. */
   tenantsDue(): Promise<TenantId[]>;
 }
@@ -117,6 +126,7 @@ export function openKeyLife({ database, onChange, policy = defaultKeyLife, ...re
       return moves;
     },
     list: selectKeys,
+    findKey: selectKey,
     tenantsDue: () => database.forPlatform('move signing keys on', (tx) => tenantsWithDueKeys(tx, nowMs(), tenantsMax)),
   };
 }

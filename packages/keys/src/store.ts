@@ -2,7 +2,7 @@ import { notFound } from '@mono-auth/core/errors';
 import { idFromUuid, type KeyId, type TenantId, uuidOf } from '@mono-auth/core/ids';
 import { Json, type PlatformTx, type TenantTx } from '@mono-auth/database';
 import type { JWK } from 'jose';
-import type { KeyRecord, KeyState } from './key-life.ts';
+import type { FoundKey, KeyRecord, KeyState } from './key-life.ts';
 import type { KeyAlg, StoredPurpose } from './key-pair.ts';
 
 export interface StoredKey {
@@ -104,6 +104,13 @@ export async function selectKeys(
     where tenant_id = ${uuidOf(tx.tenantId)} and (${after}::uuid is null or kid < ${after})
     order by kid desc limit ${limit}`;
   return rows.map(keyOf);
+}
+
+export async function selectKey(tx: TenantTx, kid: KeyId): Promise<FoundKey | undefined> {
+  const [row] = await tx.sql<KeyRow & { public_jwk: JWK }>`
+    select kid, purpose, alg, state, created_at, active_at, due_at, ended_at, public_jwk from mono.signing_keys
+    where tenant_id = ${uuidOf(tx.tenantId)} and kid = ${uuidOf(kid)}`;
+  return row && { ...keyOf(row), publicJwk: row.public_jwk };
 }
 
 export async function tenantsWithDueKeys(tx: PlatformTx, nowMs: number, limit: number): Promise<TenantId[]> {

@@ -34,7 +34,12 @@ export interface MintRequest {
   readonly parents?: readonly AccessTokenClaims[];
   /** Grants that it is made from besides those of its parents: it dies with any of them. */
   readonly grants?: readonly GrantId[];
-  readonly decision?: { readonly decisionId: DecisionId; readonly policyVersion: number };
+  readonly decision?: {
+    readonly decisionId: DecisionId;
+    readonly policyVersion: number;
+    /** Names of the policies that decided, for the evidence. */
+    readonly policies?: readonly string[];
+  };
   /** Present for a token of the gateway alone, which is never a parent. */
   readonly use?: 'gateway';
   readonly cnf?: Confirmation;

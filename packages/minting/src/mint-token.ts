@@ -72,17 +72,17 @@ export function openMinter(deps: MinterDeps): Minter {
       const signer = await deps.keys.signer(tx, 'token', undefined, tenant.keyVersion);
       const token = await signJwt(signer, accessTokenType, claims);
       const idToken = request.idToken && (await mintIdToken(tx, tenant, { token, claims }, request.idToken));
-      await recordMinted(tx, call, jti, claims, request);
+      await recordMinted(tx, call, { jti, claims, kid: signer.kid }, request);
       return { token, claims, ...(idToken !== undefined && { idToken }) };
     },
   };
 }
 
+/** What is needed to explain the token by its id alone: every handle of it, and who decided. */
 async function recordMinted(
   tx: TenantTx,
   call: Call,
-  jti: TokenId,
-  claims: AccessTokenClaims,
+  { jti, claims, kid }: { readonly jti: TokenId; readonly claims: AccessTokenClaims; readonly kid: string },
   { audience, decision, idToken }: MintRequest,
 ): Promise<void> {
   await append(tx, call, {
@@ -98,7 +98,11 @@ async function recordMinted(
       ancestors: (claims.pjti ?? []).join(' '),
       client_id: claims.client_id,
       exp: claims.exp,
+      ep: claims.ep,
       fs: claims.fs,
+      kid,
+      ...(claims.sid !== undefined && { sid: claims.sid }),
+      ...(decision?.policies && { policies: decision.policies.join(' ') }),
       ...(claims.grants && { grants: claims.grants.join(' ') }),
       ...(claims.cnf && { jkt: claims.cnf.jkt }),
       ...(idToken && { id_token: true }),

@@ -8,7 +8,7 @@ import { callOf } from '@mono-auth/transport';
 import type { Casualty, Revocation, RevocationTarget } from './revocation.ts';
 import { previewRevocation, type RevocationDeps, revoke } from './revoke-target.ts';
 import { findRevocation, listRevocations } from './store.ts';
-import { toReceipt } from './to-proto.ts';
+import { targetToProto, toReceipt } from './to-proto.ts';
 import { readReceipt } from './wait-for-receipt.ts';
 
 export function revocationService(deps: RevocationDeps): ServiceImpl<typeof RevocationService> {
@@ -79,27 +79,6 @@ function readTarget(target: Target | undefined): RevocationTarget {
   }
 }
 
-function toTarget(target: RevocationTarget): Pick<Target, 'target'> {
-  switch (target.kind) {
-    case 'token':
-      return { target: { case: 'tokenId', value: target.id } };
-    case 'session':
-      return { target: { case: 'sessionId', value: target.id } };
-    case 'host':
-      return { target: { case: 'hostId', value: target.id } };
-    case 'agent':
-      return { target: { case: 'agentId', value: target.id } };
-    case 'client':
-      return { target: { case: 'clientId', value: target.id } };
-    case 'user':
-      return { target: { case: 'userId', value: target.id } };
-    case 'grant':
-      return { target: { case: 'grantId', value: target.id } };
-    case 'tenant':
-      return { target: { case: 'tenant', value: true } };
-  }
-}
-
 function toCasualties({ kind, count }: Casualty) {
   return { kind, count: BigInt(count) };
 }
@@ -107,7 +86,7 @@ function toCasualties({ kind, count }: Casualty) {
 function toRevocation({ id, target, reason, feedSeq, createdAtMs, createdBy, casualties }: Revocation) {
   return {
     id,
-    target: toTarget(target),
+    target: targetToProto(target),
     reason,
     feedSeq: BigInt(feedSeq),
     createdAt: timestampFromMs(createdAtMs),

@@ -20,7 +20,7 @@ interface IssueQuestion {
 export async function decideIssue(session: GrantSession, question: IssueQuestion): Promise<Decision> {
   const { deps, tx, call, client, attempt } = session;
   const { action, subject, actors, audience, scope, tenantRole } = question;
-  const { allowed, decisionId, policyVersion } = await decide(deps.policies, tx, call, {
+  const { allowed, decisionId, policyVersion, reasons } = await decide(deps.policies, tx, call, {
     principal: subject,
     action,
     resource: { type: 'audience', id: audience },
@@ -32,7 +32,7 @@ export async function decideIssue(session: GrantSession, question: IssueQuestion
       ...(tenantRole !== undefined && { tenant_role: tenantRole }),
     },
   });
-  attempt.decision = { decisionId, policyVersion };
+  attempt.decision = { decisionId, policyVersion, policies: reasons };
   if (!allowed) throw new Refusal('denied', 'the policy of this tenant does not allow this token');
   return attempt.decision;
 }

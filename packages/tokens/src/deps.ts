@@ -13,6 +13,7 @@ import type { Minter } from '@mono-auth/minting';
 import type { PolicySource } from '@mono-auth/policy';
 import type { Tenant, TenantDirectory } from '@mono-auth/tenants';
 import type { Ingress } from '@mono-auth/transport';
+import type { Form } from './form.ts';
 import type { AuthorizationCodes, People } from './people.ts';
 import type { EndpointName } from './served-endpoints.ts';
 
@@ -46,6 +47,15 @@ export interface GrantDeps extends VerifierDeps, DpopDeps {
   readonly codes?: AuthorizationCodes;
   readonly remoteKeys: Pick<clientAuthentication.RemoteKeys, 'keysOf' | 'withKeys'>;
   readonly noteSecretUse: clientAuthentication.NoteSecretUse;
+}
+
+/** What it takes to explain a token. */
+export interface ExplainDeps {
+  readonly runtime: Runtime;
+  readonly baseUrl: string;
+  readonly database: Database;
+  readonly keys: Pick<Keyring, 'findKey'>;
+  readonly feed: Pick<Feed, 'stateIn' | 'entryTimes'>;
 }
 
 /** Which request this is and where it came from, as the edge knows it. */
@@ -92,9 +102,9 @@ export interface UserinfoDeps extends VerifierDeps, DpopDeps {
   readUser(tenantId: TenantId, userId: UserId): Promise<Person | undefined>;
 }
 
-export interface TokenDeps extends GrantDeps, BearerDeps, UserinfoDeps, MetadataDeps {
-  readonly feed: GrantDeps['feed'];
-  readonly keys: Pick<Keyring, 'publicKeys' | 'jwks' | 'signer'>;
+export interface TokenDeps extends GrantDeps, BearerDeps, ExplainDeps, UserinfoDeps, MetadataDeps {
+  readonly feed: GrantDeps['feed'] & ExplainDeps['feed'];
+  readonly keys: Pick<Keyring, 'publicKeys' | 'jwks' | 'signer' | 'findKey'>;
   /** Absent while no grant gives out refresh tokens. */
   readonly refreshTokens?: RefreshTokens;
   readonly tenants: Pick<TenantDirectory, 'bySlug' | 'byId'>;
@@ -109,6 +119,12 @@ export interface TokenDeps extends GrantDeps, BearerDeps, UserinfoDeps, Metadata
    * @throws Refusal
    */
   checkAuthorization?(tenant: Tenant, client: Client, parameters: URLSearchParams): Promise<void>;
+  /**
+   * Brings a client that calls itself by the URL of its metadata document up to date, before it is looked for. Absent where
+   * something in front of the endpoints has done so, or nobody may call itself so.
+   * @throws Refusal
+   */
+  prepareClient?(tenant: Tenant, form: Pick<Form, 'get'>, origin: Origin): Promise<void>;
   /** Told of every refusal that goes out, with its cause. */
   onRefusal(refusal: Refusal): void;
 }

@@ -216,7 +216,7 @@ describe('refresh tokens', () => {
 
 describe('TokenService.Introspect', () => {
   const call = (tenant: Tenant, token: string) =>
-    openRpcBench(runtime, (router) => router.service(TokenService, tokenService(bench)))(
+    openRpcBench(runtime, (router) => router.service(TokenService, tokenService(endpoints.deps)))(
       tenant,
       'tokens.v1.TokenService/Introspect',
       { token },

@@ -28,7 +28,11 @@ export async function readForm(request: Request): Promise<Form> {
   if (mediaType !== 'application/x-www-form-urlencoded') {
     throw new Refusal('invalid_request', 'content-type: application/x-www-form-urlencoded');
   }
-  const pairs = [...new URLSearchParams(await request.text())];
+  return formOf([...new URLSearchParams(await request.text())]);
+}
+
+/** The form that these parameters make, in their order. @throws Refusal `invalid_request`. */
+export function formOf(pairs: readonly (readonly [name: string, value: string])[]): Form {
   if (pairs.length > parametersMax) throw new Refusal('invalid_request', `more than ${parametersMax} parameters`);
   const values = new Map<string, string[]>();
   for (const [name, value] of pairs) {

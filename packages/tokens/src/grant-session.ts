@@ -22,6 +22,8 @@ export interface FormRequest {
 export interface Decision {
   readonly decisionId: DecisionId;
   readonly policyVersion: number;
+  /** Names of the policies that decided. */
+  readonly policies: readonly string[];
 }
 
 /** What a refusal should say of the request, as far as it got: the evidence of `token.refused`. */

@@ -8,20 +8,20 @@ import { bodyLimit } from 'hono/body-limit';
 import { authorizeDevice } from './authorize-device.ts';
 import { browserAccess } from './browser-access.ts';
 import type { TokenDeps } from './deps.ts';
+import { nextNonce } from './dpop/next-nonce.ts';
 import { formBytesMax, readForm } from './form.ts';
 import type { FormRequest } from './grant-session.ts';
 import { dispatchGrant } from './grants/dispatch-grant.ts';
 import { introspectToken } from './introspect-token.ts';
 import { introspectionMediaType, signIntrospection } from './introspection-jwt.ts';
 import { openidConfiguration } from './metadata.ts';
+import { noStore } from './no-store.ts';
 import { publicDocument } from './public-document.ts';
 import { pushAuthorization } from './push-authorization.ts';
 import { readUserinfo, userinfoScope } from './read-userinfo.ts';
 import { revokeToken } from './revoke-token.ts';
 import { browserEndpoints, endpointPaths } from './served-endpoints.ts';
 
-/** RFC 6749 §5.1: what holds a credential is stored nowhere. */
-const noStore = { 'cache-control': 'no-store', pragma: 'no-cache' };
 /** The OAuth endpoints of a tenant, to be mounted at `/t/:slug`. */
 export function tokenRoutes(deps: TokenDeps): Hono {
   const app = new Hono();
@@ -72,12 +72,6 @@ export function tokenRoutes(deps: TokenDeps): Hono {
     return publicDocument(c, 'application/json', await openidConfiguration(deps, tenant));
   });
   return app;
-}
-
-/** RFC 9449 §8.2: who proves a key hears of the next nonce in time. */
-async function nextNonce({ dpopNonces }: TokenDeps, { tenant, origin }: FormRequest): Promise<Record<string, string>> {
-  if (origin.possession?.dpop === undefined) return {};
-  return { 'dpop-nonce': await dpopNonces.current(tenant.id) };
 }
 
 async function answerIntrospection(deps: TokenDeps, c: Context): Promise<Response> {

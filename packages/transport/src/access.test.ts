@@ -36,6 +36,7 @@ const methods: Record<string, Declared> = {
   UnknownPermission: { permission: 'feed:everything', scope: Scope.TENANT },
   InheritedPermission: { permission: 'constructor', scope: Scope.PLATFORM },
   PublicWithPermission: { permission: 'feed:follow', scope: Scope.PUBLIC },
+  AuthenticatedWithPermission: { permission: 'feed:follow', scope: Scope.AUTHENTICATED },
   UnknownScope: { permission: 'feed:follow', scope: 99 as Scope },
 };
 

@@ -69,11 +69,12 @@ export function createAccessInterceptor(effects: AccessEffects): Interceptor {
 }
 
 function isComplete(declared: Access): boolean {
-  if (declared.scope === Scope.PUBLIC) return declared.permission === '';
+  if (declared.scope === Scope.PUBLIC || declared.scope === Scope.AUTHENTICATED) return declared.permission === '';
   return (declared.scope === Scope.TENANT || declared.scope === Scope.PLATFORM) && isPermission(declared.permission);
 }
 
 function permit(caller: Caller, declared: Access, isPlatform: boolean): void {
+  if (declared.scope === Scope.AUTHENTICATED) return;
   if (declared.scope === Scope.PLATFORM && !isPlatform) {
     throw new Refusal('denied', 'this method belongs to the operators of the platform');
   }

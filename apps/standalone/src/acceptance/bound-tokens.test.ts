@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { JsonObject } from '@bufbuild/protobuf';
+import { fromJson, type JsonObject } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
 import { nowSeconds, systemRuntime } from '@mono-auth/core/runtime';
 import { ClientKind, ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
+import { ExchangeRequestSchema, TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rpcClient } from '../tour/person.ts';
 import { makeKey, PlainClient } from './plain-client.ts';
@@ -109,6 +110,35 @@ describe.each(wires)('over %s', (wire, open) => {
     await expect(register([withProof({ htm: 'GET' })])).rejects.toMatchObject({ code: Code.Unauthenticated });
   });
 });
+
+/** Proves the key, over the path that is called, with the nonce that the answer before brought. */
+const proving =
+  (nonces: string[]): Interceptor =>
+  (next) =>
+  async (request) => {
+    const url = `${scene.installation.baseUrl}${new URL(request.url).pathname}`;
+    request.header.set('dpop', await prove('POST', url, nonces.at(-1) ?? 'none'));
+    const answer = await next(request);
+    nonces.push(answer.header.get('dpop-nonce') ?? '');
+    return answer;
+  };
+
+test.each(wires)(
+  'an exchange over %s brings the nonce with its refusal and its answer, and binds the token',
+  async (_, open) => {
+    const nonces: string[] = [];
+    const tokens = createClient(TokenService, open([proving(nonces)]));
+    const message = fromJson(ExchangeRequestSchema, await scene.exchangeMessage());
+    const asked = await tokens.exchange(message).catch((thrown: unknown) => thrown);
+    expect(asked).toMatchObject({ code: Code.Unauthenticated });
+    nonces.push((asked as ConnectError).metadata.get('dpop-nonce') ?? '');
+    // The same assertion: nothing was used up by being asked.
+    const { accessToken, tokenType } = await tokens.exchange(message);
+    expect(tokenType).toBe('DPoP');
+    expect(decodeJwt<{ cnf: object }>(accessToken).cnf).toEqual({ jkt: await calculateJwkThumbprint(jwk) });
+    expect(nonces.at(-1)).toBe(await nonceOf());
+  },
+);
 
 test.each(['feed?subscriber_id=x', 'log/checkpoint'])('/%s asks for the proof as well', async (path) => {
   const url = `${scene.issuer}/${path}`;

@@ -3,6 +3,7 @@ import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { rpcClient } from '../tour/person.ts';
 import { type Installation, openInstallation } from './installation.ts';
+import { postRpc } from './plain-client.ts';
 
 let db: TestDatabase;
 let installation: Installation;
@@ -38,6 +39,7 @@ const statusOf = async (externalId: string) =>
     ?.status;
 const post = (form: Record<string, string>, query = '') =>
   fetch(`${issuer}/oauth2/token${query}`, { method: 'POST', body: new URLSearchParams(form) });
+const exchange = 'monoauth.tokens.v1.TokenService/Exchange';
 const unsigned = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.AAAA`;
 
 async function setMode(metadataDocumentClients: MetadataDocumentClients): Promise<void> {
@@ -52,6 +54,8 @@ const ways: [string, () => Promise<unknown>][] = [
   ['at the token endpoint', () => post({ grant_type: 'authorization_code', code: 'x', client_id: url })],
   ['in an assertion', () => post({ grant_type: 'client_credentials', client_assertion: unsigned({ sub: url }) })],
   ['beside another name in the query', () => post({ client_id: url }, '?client_id=cli_x')],
+  ['in an exchange over RPC', () => postRpc(issuer, exchange, { clientId: url })],
+  ['in an assertion over RPC', () => postRpc(issuer, exchange, { clientAssertion: unsigned({ sub: url }) })],
   [
     'in a body without a length',
     () => {

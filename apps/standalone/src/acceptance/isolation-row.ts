@@ -10,7 +10,9 @@ export interface IsolationRow {
   /** The answer to `own` names things of its tenant, so that the search for them is known to find something. */
   readonly shows?: true;
   /** Calls that name something of another tenant: refused as if it had never been. */
-  readonly foreign?: (there: Handles, here: TenantScene) => readonly JsonObject[];
+  readonly foreign?: (there: Handles, here: TenantScene) => readonly JsonObject[] | Promise<readonly JsonObject[]>;
+  /** How `foreign` is refused where a specification says so; `not_found` otherwise. */
+  readonly refusedAs?: 'invalid_request';
   /** Calls that name something of another tenant and are answered, without a word of that tenant. */
   readonly silent?: (there: TenantScene) => readonly JsonObject[];
 }

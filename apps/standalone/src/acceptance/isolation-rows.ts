@@ -7,7 +7,7 @@ import { enrolPlainly, redemptionOf, renewalOf } from './enrol-plainly.ts';
 import { ownerEmail, ownerPassword } from './installation.ts';
 import { clientRows } from './isolation-clients.ts';
 import { call, freshName, type IsolationRow } from './isolation-row.ts';
-import { makeKey } from './plain-client.ts';
+import { makeKey, tokenOf } from './plain-client.ts';
 import { type Handles, sharedKey, sharedNames, type TenantScene } from './tenant-scene.ts';
 
 const byId = (kind: 'host' | 'agent' | 'client' | 'invite') => (handles: Handles) => [{ id: handles[kind] }];
@@ -131,7 +131,32 @@ const machines: Readonly<Record<string, IsolationRow>> = {
   },
 };
 
-const introspection: Readonly<Record<string, IsolationRow>> = {
+/** A person's token, and an agent's, for the exchange of which they are made. */
+async function exchangeable({ owner, issuer, host, handles }: TenantScene) {
+  const subject = await owner.token({ audience: issuer, scope: 'orders:read' });
+  return { subject, actor: tokenOf(await host.client.clientCredentials({ agent: handles.agent })) };
+}
+
+const tokens: Readonly<Record<string, IsolationRow>> = {
+  'monoauth.tokens.v1.TokenService/Exchange': {
+    own: async (here) => here.host.client.exchangeMessage(await exchangeable(here), here.resource),
+    shows: true,
+    // RFC 8693 §2.2.2: a token that is not valid here, for whatever reason.
+    refusedAs: 'invalid_request',
+    foreign: async ({ accessToken }, here) => {
+      const { client } = here.host;
+      const { subject, actor } = await exchangeable(here);
+      return [
+        await client.exchangeMessage({ subject: accessToken, actor }, here.resource),
+        await client.exchangeMessage({ subject, actor: accessToken }, here.resource),
+      ];
+    },
+  },
+  'monoauth.tokens.v1.TokenService/Explain': {
+    own: ({ handles }) => ({ jti: handles.token }),
+    shows: true,
+    foreign: ({ token, accessToken }) => [{ jti: token }, { token: accessToken }],
+  },
   'monoauth.tokens.v1.TokenService/Introspect': {
     own: ({ ownerToken }) => ({ token: ownerToken }),
     shows: true,
@@ -249,7 +274,7 @@ export const isolationRows: Readonly<Record<string, IsolationRow>> = {
   ...tenants,
   ...machines,
   ...clientRows,
-  ...introspection,
+  ...tokens,
   ...feed,
   ...revocations,
   ...policies,

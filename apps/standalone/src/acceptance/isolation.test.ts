@@ -17,6 +17,7 @@ const rpcs = await readRpcs();
 const those = (holds: (rpc: Rpc) => boolean = () => true) => rpcs.filter(holds).map((rpc) => [rpc.name, rpc] as const);
 const inside = ({ method }: Rpc) => accessOf(method)?.scope !== Scope.PLATFORM;
 const withToken = ({ method }: Rpc) => accessOf(method)?.scope !== Scope.PUBLIC;
+const withPermission = ({ method }: Rpc) => accessOf(method)?.permission !== '';
 /** Every permission of a tenant's owner. */
 const tenantPermissions = permissionsOf('owner', false);
 
@@ -140,14 +141,14 @@ describe('nothing of another tenant is reached', () => {
   const named = those(({ name }) => isolationRows[name]?.foreign !== undefined);
 
   test.each(named)('%s refuses what is not there and what is another tenant’s alike', async (_, rpc) => {
-    const { foreign = () => [] } = rowOf(rpc);
-    const [real, ghosts] = [foreign(there.handles, here), foreign(await neverWere(), here)];
+    const { foreign = () => [], refusedAs = 'not_found' } = rowOf(rpc);
+    const [real, ghosts] = [await foreign(there.handles, here), await foreign(await neverWere(), here)];
     expect(real.length).toBeGreaterThan(0);
     for (const [index, message] of real.entries()) {
       const refused = await refusalOf(callRpc(rpc, here.issuer, message, tokenFor(rpc, here)));
       const never = await refusalOf(callRpc(rpc, here.issuer, ghosts[index] as JsonObject, tokenFor(rpc, here)));
       expect(refused).toEqual(never);
-      expect(refused.reason).toBe('not_found');
+      expect(refused.reason).toBe(refusedAs);
     }
   });
 
@@ -181,8 +182,13 @@ describe('access is what the contract declares', () => {
 
   test.each(those())('%s declares its access', (_, rpc) => {
     const { scope, permission } = declaredOf(rpc);
-    expect([Scope.TENANT, Scope.PLATFORM, Scope.PUBLIC]).toContain(scope);
-    expect(permission === '').toBe(scope === Scope.PUBLIC);
+    expect([Scope.TENANT, Scope.PLATFORM, Scope.PUBLIC, Scope.AUTHENTICATED]).toContain(scope);
+    expect(permission === '').toBe(scope === Scope.PUBLIC || scope === Scope.AUTHENTICATED);
+  });
+
+  test('whoever has a token may call what shows by itself what they may see, and that is one method', () => {
+    const open = rpcs.filter(({ method }) => accessOf(method)?.scope === Scope.AUTHENTICATED);
+    expect(open.map(({ name }) => name)).toEqual(['monoauth.tokens.v1.TokenService/Explain']);
   });
 
   test.each(those(withToken))('%s is refused without a good token', async (_, rpc) => {
@@ -191,10 +197,13 @@ describe('access is what the contract declares', () => {
     }
   });
 
-  test.each(those((rpc) => inside(rpc) && withToken(rpc)))('%s is denied without its permission', async (_, rpc) => {
-    const token = await tokenWithout(declaredOf(rpc).permission as Permission);
-    expect((await refusalOf(callRpc(rpc, here.issuer, await rowOf(rpc).own(here), token))).reason).toBe('denied');
-  });
+  test.each(those((rpc) => inside(rpc) && withPermission(rpc)))(
+    '%s is denied without its permission',
+    async (_, rpc) => {
+      const token = await tokenWithout(declaredOf(rpc).permission as Permission);
+      expect((await refusalOf(callRpc(rpc, here.issuer, await rowOf(rpc).own(here), token))).reason).toBe('denied');
+    },
+  );
 
   test.each(those((rpc) => !inside(rpc)))('%s is the platform’s: a tenant’s owner is denied', async (_, rpc) => {
     const message = await rowOf(rpc).own(here);

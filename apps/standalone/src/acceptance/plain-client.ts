@@ -101,6 +101,20 @@ export class PlainClient {
     return this.post('token', { grant_type: exchangeGrant, ...subject, ...actor, ...form }, issuer);
   }
 
+  /** The message of TokenService.Exchange that asks for the same, with a fresh assertion or the one given. */
+  async exchangeMessage(
+    tokens: { readonly subject: string; readonly actor?: string | undefined },
+    audience: string,
+    assertion?: string,
+  ): Promise<JsonObject> {
+    return {
+      ...{ subjectToken: tokens.subject, subjectTokenType: accessTokenType, audience: [audience] },
+      ...(tokens.actor !== undefined && { actorToken: tokens.actor, actorTokenType: accessTokenType }),
+      clientAssertionType: assertionType,
+      clientAssertion: assertion ?? (await this.assertion()),
+    };
+  }
+
   introspect(token: string, issuer?: string): Promise<PlainAnswer> {
     return this.post('introspect', { token }, issuer);
   }

@@ -1,7 +1,8 @@
 /**
  * A service written by somebody else, in plain JavaScript on Node: it knows our contract as a descriptor set and nothing of
- * our code. Asks for its tenant, follows the feed until a new entry comes, resumes by its cursor, and takes a snapshot.
- * Usage: TOKEN=… node stock-client.mjs '{"protocol","baseUrl","httpVersion","schema","subscriberId","cursor"}'
+ * our code. Asks for its tenant, follows the feed until a new entry comes, resumes by its cursor, takes a snapshot,
+ * and exchanges a token.
+ * Usage: TOKEN=… EXCHANGE=… node stock-client.mjs '{"protocol","baseUrl","httpVersion","schema","subscriberId","cursor"}'
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -45,6 +46,8 @@ for await (const message of feed.getSnapshot({ subscriberId, proven: second.curs
 const bytes = Buffer.concat(messages.map(({ piece }) => piece));
 const intact = createHash('sha256').update(bytes).digest().equals(messages[0].snapshotHash);
 const snapshot = { intact, headSeq: Number(messages[0].head.seq), seq: JSON.parse(bytes.toString()).seq };
+// No token of its own: the client proves itself inside the message.
+const exchanged = await clientOf('monoauth.tokens.v1.TokenService').exchange(JSON.parse(process.env.EXCHANGE));
 process.stdout.write(
-  `${JSON.stringify({ slug: tenant.slug, seqs: [first.seqs, second.seqs], code: failure.code, details, snapshot })}\n`,
+  `${JSON.stringify({ slug: tenant.slug, exchanged: exchanged.tokenType, seqs: [first.seqs, second.seqs], code: failure.code, details, snapshot })}\n`,
 );

@@ -10,6 +10,7 @@ import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Code } from '@connectrpc/connect';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
+import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openWiresScene, type WiresScene } from './wires-scene.ts';
@@ -23,7 +24,9 @@ const bufPath = fileURLToPath(import.meta.resolve('@bufbuild/buf/bin/buf'));
 let db: TestDatabase;
 let scene: WiresScene;
 beforeAll(async () => {
-  const file = [...filesOf(FeedService.file), ...filesOf(TenantService.file)].map(({ proto }) => proto);
+  const file = [...filesOf(FeedService.file), ...filesOf(TenantService.file), ...filesOf(TokenService.file)].map(
+    ({ proto }) => proto,
+  );
   writeFileSync(
     schema,
     toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: [...new Set(file)] })),
@@ -51,11 +54,11 @@ const wires = [
 const urlOf = (httpVersion: string) => (httpVersion === '2' ? scene.grpcUrl : `${scene.issuer}/rpc`);
 
 test.each(wires)(
-  'a stock client on Node calls, follows, resumes and takes a snapshot: %s over HTTP/%s',
+  'a stock client on Node calls, follows, resumes, takes a snapshot and exchanges a token: %s over HTTP/%s',
   async (protocol, httpVersion) => {
     const options = { protocol, baseUrl: urlOf(httpVersion), httpVersion, schema };
     const child = spawn('node', [clientPath, JSON.stringify(options)], {
-      env: { ...process.env, TOKEN: scene.token },
+      env: { ...process.env, TOKEN: scene.token, EXCHANGE: JSON.stringify(await scene.exchangeMessage()) },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const closed = once(child, 'close');
@@ -69,7 +72,7 @@ test.each(wires)(
     child.kill();
     await closed;
     const [first = [], second = []] = result.seqs as number[][];
-    expect(result).toMatchObject({ slug: 'acme', code: Code.OutOfRange });
+    expect(result).toMatchObject({ slug: 'acme', code: Code.OutOfRange, exchanged: 'Bearer' });
     expect(result.details).toContain('google.rpc.ErrorInfo');
     expect(second[0]).toBe((first.at(-1) ?? 0) + 1);
     const seq = second.at(-1);
@@ -77,11 +80,18 @@ test.each(wires)(
   },
 );
 
-/** What `buf curl` wrote; it is ended once it has written `messages`. The token goes in by stdin, never by its arguments. */
-async function bufCurl(protocol: string, http2: boolean, method: string, data: object, messages = 1) {
+/** What `buf curl` wrote; it is ended once it has written `messages`. A credential goes in by stdin, never by its arguments. */
+async function bufCurl(
+  protocol: string,
+  http2: boolean,
+  method: string,
+  data: object,
+  { messages = 1, authorized = true } = {},
+) {
   const args = [
-    ...[bufPath, 'curl', '--schema', schema, '--protocol', protocol, '--data', JSON.stringify(data)],
-    ...['--header', '@-', ...(http2 ? ['--http2-prior-knowledge'] : [])],
+    ...[bufPath, 'curl', '--schema', schema, '--protocol', protocol],
+    ...(authorized ? ['--data', JSON.stringify(data), '--header', '@-'] : ['--data', '@-']),
+    ...(http2 ? ['--http2-prior-knowledge'] : []),
     `${urlOf(http2 ? '2' : '1.1')}/${method}`,
   ];
   // A group of its own: the launcher that npm installs does not hand signals on to the program.
@@ -95,7 +105,7 @@ async function bufCurl(protocol: string, http2: boolean, method: string, data: o
     stdout += chunk;
     if (documentsIn(stdout).length >= messages) endGroup(child);
   });
-  child.stdin.end(`authorization: Bearer ${scene.token}\n`);
+  child.stdin.end(authorized ? `authorization: Bearer ${scene.token}\n` : JSON.stringify(data));
   await closed;
   return { messages: documentsIn(stdout), stderr };
 }
@@ -126,9 +136,15 @@ test.each([
   const unary = await bufCurl(protocol, http2, 'monoauth.tenants.v1.TenantService/GetTenant', {});
   expect(unary.messages).toMatchObject([{ tenant: { slug: 'acme' } }]);
 
+  const exchanged = await bufCurl(
+    ...([protocol, http2, 'monoauth.tokens.v1.TokenService/Exchange', await scene.exchangeMessage()] as const),
+    { authorized: false },
+  );
+  expect(exchanged.messages).toMatchObject([{ tokenType: 'Bearer', scope: 'orders:read' }]);
+
   const subscriberId = await scene.register(`buf ${protocol} ${http2}`);
   const watch = (cursor: object | undefined, messages: number) =>
-    bufCurl(protocol, http2, 'monoauth.feed.v1.FeedService/Watch', { subscriberId, cursor }, messages);
+    bufCurl(protocol, http2, 'monoauth.feed.v1.FeedService/Watch', { subscriberId, cursor }, { messages });
   const { incarnation, seq, hash } = (await watch(undefined, 2)).messages.at(-1).head;
   await scene.revokeSomething();
   const resumed = await watch({ incarnation, seq, hash }, 1);

@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
+import { fromJson } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { requestBytesMax } from '@mono-auth/core/limits';
@@ -11,6 +12,7 @@ import {
 } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
+import { Basis, ExchangeRequestSchema, TokenService, TokenState } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { decodeJwt, type JWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -138,6 +140,47 @@ describe.each(Object.entries(wires))('over %s', (wire, open) => {
     const cursor = { ...(reached as Cursor), hash: new Uint8Array(32) } as Cursor;
     const error = await errorOf(follow(client, { subscriberId, cursor }, () => false));
     expect([error.code, infoOf(error)?.reason]).toEqual([Code.OutOfRange, 'reset_required']);
+  });
+});
+
+describe.each(Object.entries(wires))('token exchange over %s', (_, open) => {
+  test('is answered once for one assertion, and a refused one says why', async () => {
+    const client = createClient(TokenService, open());
+    const message = async () => fromJson(ExchangeRequestSchema, await scene.exchangeMessage());
+    const plain = await client.exchange(await message());
+    expect(plain).toMatchObject({ tokenType: 'Bearer', scope: 'orders:read', expiresIn: 300 });
+    expect(decodeJwt(plain.accessToken)).toMatchObject({ iss: scene.issuer, aud: 'https://orders.example' });
+
+    const twice = await message();
+    await client.exchange(twice);
+    const spent = await errorOf(client.exchange(twice));
+    expect([spent.code, infoOf(spent)?.reason]).toEqual([Code.Unauthenticated, 'invalid_client']);
+    const bad = await errorOf(client.exchange({ ...(await message()), audience: [] }));
+    expect([bad.code, infoOf(bad)?.reason]).toEqual([Code.InvalidArgument, 'invalid_request']);
+  });
+});
+
+describe.each(Object.entries(wires))('an explanation over %s', (_, open) => {
+  test('is given to who holds the token, by its id to who may ask for it, and to nobody else', async () => {
+    const client = createClient(TokenService, open());
+    const message = fromJson(ExchangeRequestSchema, await scene.exchangeMessage());
+    const { accessToken: value } = await client.exchange(message);
+    const { jti = '', sub } = decodeJwt(value);
+    const byToken = { of: { case: 'token', value } } as const;
+    const byId = { of: { case: 'jti', value: jti } } as const;
+    const chain = { jti, subject: sub, actors: [`client:${scene.workload.id}`], state: TokenState.ACTIVE };
+    for (const token of [scene.token, scene.narrowToken]) {
+      expect(await client.explain(byToken, as(token))).toMatchObject({ ...chain, basis: Basis.TOKEN });
+    }
+    expect(await client.explain(byId, as(scene.token))).toMatchObject({ ...chain, basis: Basis.EVIDENCE });
+    const unseen = await errorOf(client.explain(byId, as(scene.narrowToken)));
+    expect([unseen.code, infoOf(unseen)?.reason, unseen.rawMessage]).toEqual([
+      ...[Code.NotFound, 'not_found', 'token not found'],
+    ]);
+    const stranger = await errorOf(client.explain(byToken));
+    expect([stranger.code, infoOf(stranger)?.reason]).toEqual([Code.Unauthenticated, 'not_authenticated']);
+    const nothing = await errorOf(client.explain({}, as(scene.token)));
+    expect([nothing.code, infoOf(nothing)?.reason]).toEqual([Code.InvalidArgument, 'invalid_request']);
   });
 });
 

@@ -178,6 +178,16 @@ const exchange = step<string>('POST /oauth2/token token-exchange', async (scene,
   );
 });
 
+const exchangeRpc = step<string>('monoauth.tokens.v1.TokenService/Exchange', async (scene, label) => {
+  const { host, actorToken: actor } = await makeAgent(scene, label);
+  const subject = await scene.owner.token({ audience: scene.issuer, scope: scopes.join(' ') });
+  return grant(scene, host.client, 'token.exchanged', async (assertion) => {
+    const message = await host.client.exchangeMessage({ subject, actor }, scene.resource, assertion);
+    const { accessToken } = await rpc(scene.issuer, 'tokens.v1.TokenService/Exchange', undefined, message);
+    return { access_token: accessToken as string };
+  });
+});
+
 const revoke = step<JsonObject>('monoauth.revocation.v1.RevocationService/Revoke', async (scene, label) => {
   const { host, actorToken } = await makeAgent(scene, label);
   const target = { hostId: host.hostId };
@@ -244,6 +254,7 @@ export const machineSteps: readonly Step[] = [
   createAgent,
   clientCredentials,
   exchange,
+  exchangeRpc,
   revoke,
   revokeToken,
 ];

@@ -1,58 +1,43 @@
-import { jwtSyntax } from '@mono-auth/core/encoding';
-import { Refusal } from '@mono-auth/core/errors';
-import { decodeJwt, decodeProtectedHeader, type JWTPayload, type ProtectedHeaderParameters } from 'jose';
+import { toJson } from '@bufbuild/protobuf';
+import { notFound, Refusal } from '@mono-auth/core/errors';
+import { type ExplainRequest, ExplainResponseSchema, TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import type { CliContext } from '../../context.ts';
 import { readSecret } from '../../input.ts';
-import { type OutputFlags, print, say } from '../../output.ts';
+import { type OutputFlags, print } from '../../output.ts';
+import { requireLogin, withClient } from '../../rpc.ts';
+import { decodeToken, printDecoded } from './decode-token.ts';
+import { explanationLines } from './explanation-lines.ts';
 
 export interface InspectFlags extends OutputFlags {
-  readonly tokenFile: string;
+  readonly tokenFile?: string;
+  readonly jti?: string;
+  readonly offline: boolean;
 }
 
-/** What a token says of itself. Asks nobody and proves nothing. */
+/** Has a token explained by its issuer, or the token of an id; `offline` only reads what it says of itself. */
 export default async function inspectToken(this: CliContext, flags: InspectFlags): Promise<void> {
-  const { header, claims } = decode(await readSecret(this, flags.tokenFile));
-  say(this, 'not verified: this is what the token says');
-  const chain = chainOf(claims);
-  const nowSeconds = this.runtime.nowMs() / 1000;
-  print(this, flags, { verified: false, header, claims, chain: chain.map(([, principal]) => principal) }, [
-    ...chain.map(([path, principal]) => `${path.padEnd(width)}  ${principal}`),
-    ...['iss', 'aud', 'client_id', 'tenant_id', 'scope', 'jti', 'sid', 'pjti', 'grants', 'ep', 'fs', 'did', 'pv']
-      .filter((name) => claims[name] !== undefined)
-      .map((name) => `${name.padEnd(width)}  ${[claims[name]].flat().join(' ')}`),
-    ...(['iat', 'exp'] as const).flatMap((name) => timeLine(name, claims[name], nowSeconds)),
-    `${'kid'.padEnd(width)}  ${header.kid ?? ''} (${header.alg ?? ''}, ${header.typ ?? 'no typ'})`,
-  ]);
-}
-
-/** The longest name that is printed: five nested actors. */
-const width = 'act.act.act'.length;
-/** Deeper nesting is no token of ours, and a hostile one must not keep us busy. */
-const shownDepthMax = 16;
-
-function decode(token: string): { header: ProtectedHeaderParameters; claims: JWTPayload } {
-  try {
-    if (jwtSyntax.test(token)) return { header: decodeProtectedHeader(token), claims: decodeJwt(token) };
-  } catch (cause) {
-    throw new Refusal('invalid_request', 'token: not a JWT', { cause });
+  const { tokenFile, jti, offline } = flags;
+  if ((tokenFile === undefined) === (jti === undefined)) {
+    throw new Refusal('invalid_request', 'token-file, jti: one of them');
   }
-  throw new Refusal('invalid_request', 'token: not a JWT');
-}
-
-/** RFC 8693 §4.1: the subject, then who acts now, then those who acted before. */
-function chainOf(claims: JWTPayload): [path: string, principal: string][] {
-  const chain: [string, string][] = [['sub', String(claims.sub ?? '')]];
-  let actor = claims.act as { sub?: unknown; act?: unknown } | undefined;
-  for (let path = 'act'; typeof actor === 'object' && actor !== null && chain.length <= shownDepthMax; path += '.act') {
-    chain.push([path, String(actor.sub ?? '')]);
-    actor = actor.act as typeof actor;
+  if (tokenFile !== undefined) {
+    const token = await readSecret(this, tokenFile);
+    if (offline) return printDecoded(this, flags, token);
+    await requireSameIssuer(this, token);
+    return explain(this, flags, { case: 'token', value: token });
   }
-  return chain;
+  if (offline) throw new Refusal('invalid_request', 'offline: only a token says something of itself');
+  return explain(this, flags, { case: 'jti', value: jti ?? '' });
 }
 
-function timeLine(name: string, seconds: number | undefined, nowSeconds: number): string[] {
-  if (typeof seconds !== 'number' || !Number.isFinite(seconds) || Math.abs(seconds) > 8.64e12) return [];
-  const awaySeconds = Math.round(seconds - nowSeconds);
-  const when = awaySeconds < 0 ? `${-awaySeconds} s ago` : `in ${awaySeconds} s`;
-  return [`${name.padEnd(width)}  ${new Date(seconds * 1000).toISOString()} (${when})`];
+async function explain(context: CliContext, flags: OutputFlags, of: ExplainRequest['of']): Promise<void> {
+  const found = await withClient(context, TokenService, (service) => service.explain({ of }));
+  const document = toJson(ExplainResponseSchema, found, { alwaysEmitImplicit: true });
+  print(context, flags, document, explanationLines(found, context.runtime.nowMs()));
+}
+
+/** A token is shown to nobody but its own issuer, which would not find another's anyway. */
+async function requireSameIssuer(context: CliContext, token: string): Promise<void> {
+  const { iss } = decodeToken(token).claims;
+  if (iss !== (await requireLogin(context)).issuer) throw notFound('token');
 }

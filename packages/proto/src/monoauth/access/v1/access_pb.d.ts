@@ -19,7 +19,8 @@ export declare const file_monoauth_access_v1_access: GenFile;
  */
 export declare type Access = Message<"monoauth.access.v1.Access"> & {
   /**
-   * Permission (a scope value of the caller's token) that the call needs. Empty only for SCOPE_PUBLIC.
+   * Permission (a scope value of the caller's token) that the call needs. Empty only for SCOPE_PUBLIC and
+   * SCOPE_AUTHENTICATED.
    *
    * @generated from field: string permission = 1;
    */
@@ -78,6 +79,13 @@ export enum Scope {
    * @generated from enum value: SCOPE_PUBLIC = 3;
    */
   PUBLIC = 3,
+
+  /**
+   * Anybody with a good token of the tenant, whatever it permits: the message itself shows what the caller may see.
+   *
+   * @generated from enum value: SCOPE_AUTHENTICATED = 4;
+   */
+  AUTHENTICATED = 4,
 }
 
 /**

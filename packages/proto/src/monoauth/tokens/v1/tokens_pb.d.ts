@@ -2,13 +2,144 @@
 // @generated from file monoauth/tokens/v1/tokens.proto (package monoauth.tokens.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Target } from "../../revocation/v1/revocation_pb.js";
 
 /**
  * Describes the file monoauth/tokens/v1/tokens.proto.
  */
 export declare const file_monoauth_tokens_v1_tokens: GenFile;
+
+/**
+ * The parameters of RFC 8693 section 2.1 and those by which a client authenticates. Empty counts as absent; together they
+ * are at most 32 KiB of printable ASCII, as at the endpoint.
+ *
+ * @generated from message monoauth.tokens.v1.ExchangeRequest
+ */
+export declare type ExchangeRequest = Message<"monoauth.tokens.v1.ExchangeRequest"> & {
+  /**
+   * The token on whose behalf the new one is made, and its type
+   * (`urn:ietf:params:oauth:token-type:access_token` or `:jwt`). Required.
+   *
+   * @generated from field: string subject_token = 1;
+   */
+  subjectToken: string;
+
+  /**
+   * @generated from field: string subject_token_type = 2;
+   */
+  subjectTokenType: string;
+
+  /**
+   * Who acts: an agent's token, where the client is a host. Both or neither.
+   *
+   * @generated from field: string actor_token = 3;
+   */
+  actorToken: string;
+
+  /**
+   * @generated from field: string actor_token_type = 4;
+   */
+  actorTokenType: string;
+
+  /**
+   * The one service that the token is for, by RFC 8707 or by its name; all values that are given name the same one.
+   *
+   * @generated from field: repeated string resource = 5;
+   */
+  resource: string[];
+
+  /**
+   * @generated from field: repeated string audience = 6;
+   */
+  audience: string[];
+
+  /**
+   * Scope values with spaces between; empty asks for all that everybody involved holds.
+   *
+   * @generated from field: string scope = 7;
+   */
+  scope: string;
+
+  /**
+   * Empty, or the type of an access token.
+   *
+   * @generated from field: string requested_token_type = 8;
+   */
+  requestedTokenType: string;
+
+  /**
+   * @generated from field: string client_id = 9;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string client_secret = 10;
+   */
+  clientSecret: string;
+
+  /**
+   * RFC 7521 section 4.2.
+   *
+   * @generated from field: string client_assertion_type = 11;
+   */
+  clientAssertionType: string;
+
+  /**
+   * @generated from field: string client_assertion = 12;
+   */
+  clientAssertion: string;
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.ExchangeRequest.
+ * Use `create(ExchangeRequestSchema)` to create a new message.
+ */
+export declare const ExchangeRequestSchema: GenMessage<ExchangeRequest>;
+
+/**
+ * RFC 8693 section 2.2.1.
+ *
+ * @generated from message monoauth.tokens.v1.ExchangeResponse
+ */
+export declare type ExchangeResponse = Message<"monoauth.tokens.v1.ExchangeResponse"> & {
+  /**
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * @generated from field: string issued_token_type = 2;
+   */
+  issuedTokenType: string;
+
+  /**
+   * `Bearer`, or `DPoP` for a token that is bound to the key of the proof.
+   *
+   * @generated from field: string token_type = 3;
+   */
+  tokenType: string;
+
+  /**
+   * Seconds.
+   *
+   * @generated from field: int32 expires_in = 4;
+   */
+  expiresIn: number;
+
+  /**
+   * @generated from field: string scope = 5;
+   */
+  scope: string;
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.ExchangeResponse.
+ * Use `create(ExchangeResponseSchema)` to create a new message.
+ */
+export declare const ExchangeResponseSchema: GenMessage<ExchangeResponse>;
 
 /**
  * @generated from message monoauth.tokens.v1.IntrospectRequest
@@ -50,11 +181,672 @@ export declare type IntrospectResponse = Message<"monoauth.tokens.v1.IntrospectR
 export declare const IntrospectResponseSchema: GenMessage<IntrospectResponse>;
 
 /**
+ * @generated from message monoauth.tokens.v1.ExplainRequest
+ */
+export declare type ExplainRequest = Message<"monoauth.tokens.v1.ExplainRequest"> & {
+  /**
+   * @generated from oneof monoauth.tokens.v1.ExplainRequest.of
+   */
+  of: {
+    /**
+     * The token itself.
+     *
+     * @generated from field: string token = 1;
+     */
+    value: string;
+    case: "token";
+  } | {
+    /**
+     * Its id; needs `tokens:explain`.
+     *
+     * @generated from field: string jti = 2;
+     */
+    value: string;
+    case: "jti";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.ExplainRequest.
+ * Use `create(ExplainRequestSchema)` to create a new message.
+ */
+export declare const ExplainRequestSchema: GenMessage<ExplainRequest>;
+
+/**
+ * @generated from message monoauth.tokens.v1.ExplainResponse
+ */
+export declare type ExplainResponse = Message<"monoauth.tokens.v1.ExplainResponse"> & {
+  /**
+   * @generated from field: string jti = 1;
+   */
+  jti: string;
+
+  /**
+   * @generated from field: monoauth.tokens.v1.Basis basis = 2;
+   */
+  basis: Basis;
+
+  /**
+   * @generated from field: monoauth.tokens.v1.TokenState state = 3;
+   */
+  state: TokenState;
+
+  /**
+   * @generated from field: string issuer = 4;
+   */
+  issuer: string;
+
+  /**
+   * For whom it speaks.
+   *
+   * @generated from field: string subject = 5;
+   */
+  subject: string;
+
+  /**
+   * Who acts, the outermost (the current one) first, then those who acted before.
+   *
+   * @generated from field: repeated string actors = 6;
+   */
+  actors: string[];
+
+  /**
+   * To whom it was given.
+   *
+   * @generated from field: string client_id = 7;
+   */
+  clientId: string;
+
+  /**
+   * The machine in the chain; empty without one.
+   *
+   * @generated from field: string host_id = 8;
+   */
+  hostId: string;
+
+  /**
+   * @generated from field: string session_id = 9;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: repeated string audience = 10;
+   */
+  audience: string[];
+
+  /**
+   * @generated from field: string scope = 11;
+   */
+  scope: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp issued_at = 12;
+   */
+  issuedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 13;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Epoch of the tenant, and the entry of its feed that the minter had applied.
+   *
+   * @generated from field: int64 epoch = 14;
+   */
+  epoch: bigint;
+
+  /**
+   * @generated from field: int64 feed_seq = 15;
+   */
+  feedSeq: bigint;
+
+  /**
+   * Thumbprint of the key that its holder must prove; empty for a bearer token.
+   *
+   * @generated from field: string jkt = 16;
+   */
+  jkt: string;
+
+  /**
+   * @generated from field: monoauth.tokens.v1.Decision decision = 17;
+   */
+  decision?: Decision | undefined;
+
+  /**
+   * @generated from field: monoauth.tokens.v1.Key key = 18;
+   */
+  key?: Key | undefined;
+
+  /**
+   * @generated from field: repeated monoauth.tokens.v1.Grant grants = 19;
+   */
+  grants: Grant[];
+
+  /**
+   * The tokens that it was made from, the nearest first.
+   *
+   * @generated from field: repeated monoauth.tokens.v1.Ancestor ancestors = 20;
+   */
+  ancestors: Ancestor[];
+
+  /**
+   * Everything by which it can be ended.
+   *
+   * @generated from field: repeated monoauth.tokens.v1.Handle handles = 21;
+   */
+  handles: Handle[];
+
+  /**
+   * What has ended it, the latest first; empty while nothing has.
+   *
+   * @generated from field: repeated monoauth.tokens.v1.Ending endings = 22;
+   */
+  endings: Ending[];
+
+  /**
+   * The audit event of its minting; absent where the log has none.
+   *
+   * @generated from field: monoauth.tokens.v1.Evidence evidence = 23;
+   */
+  evidence?: Evidence | undefined;
+
+  /**
+   * Handles of which an evidence written by an earlier version says nothing: `session`, `key` or `epoch`. It may be ended
+   * by one of these without being told here.
+   *
+   * @generated from field: repeated string untold = 24;
+   */
+  untold: string[];
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.ExplainResponse.
+ * Use `create(ExplainResponseSchema)` to create a new message.
+ */
+export declare const ExplainResponseSchema: GenMessage<ExplainResponse>;
+
+/**
+ * @generated from message monoauth.tokens.v1.Decision
+ */
+export declare type Decision = Message<"monoauth.tokens.v1.Decision"> & {
+  /**
+   * @generated from field: string decision_id = 1;
+   */
+  decisionId: string;
+
+  /**
+   * @generated from field: int64 policy_version = 2;
+   */
+  policyVersion: bigint;
+
+  /**
+   * Names of the policies that decided, where the evidence has them.
+   *
+   * @generated from field: repeated string policies = 3;
+   */
+  policies: string[];
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.Decision.
+ * Use `create(DecisionSchema)` to create a new message.
+ */
+export declare const DecisionSchema: GenMessage<Decision>;
+
+/**
+ * The key that signed.
+ *
+ * @generated from message monoauth.tokens.v1.Key
+ */
+export declare type Key = Message<"monoauth.tokens.v1.Key"> & {
+  /**
+   * @generated from field: string kid = 1;
+   */
+  kid: string;
+
+  /**
+   * @generated from field: string alg = 2;
+   */
+  alg: string;
+
+  /**
+   * `next`, `active`, `retiring`, `retired` or `revoked`.
+   *
+   * @generated from field: string state = 3;
+   */
+  state: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it was retired or revoked.
+   *
+   * @generated from field: google.protobuf.Timestamp ended_at = 5;
+   */
+  endedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.Key.
+ * Use `create(KeySchema)` to create a new message.
+ */
+export declare const KeySchema: GenMessage<Key>;
+
+/**
+ * What a person allowed a client, or a delegation edge.
+ *
+ * @generated from message monoauth.tokens.v1.Grant
+ */
+export declare type Grant = Message<"monoauth.tokens.v1.Grant"> & {
+  /**
+   * @generated from field: string grant_id = 1;
+   */
+  grantId: string;
+
+  /**
+   * The rest is absent where the grant is not known any more.
+   *
+   * @generated from field: string client_id = 2;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp ended_at = 6;
+   */
+  endedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.Grant.
+ * Use `create(GrantSchema)` to create a new message.
+ */
+export declare const GrantSchema: GenMessage<Grant>;
+
+/**
+ * @generated from message monoauth.tokens.v1.Ancestor
+ */
+export declare type Ancestor = Message<"monoauth.tokens.v1.Ancestor"> & {
+  /**
+   * @generated from field: string jti = 1;
+   */
+  jti: string;
+
+  /**
+   * The entry of the feed that ends it, and with it its descendants; 0 while none does.
+   *
+   * @generated from field: int64 ended_by = 2;
+   */
+  endedBy: bigint;
+
+  /**
+   * From the evidence of its minting, to callers with `tokens:explain`; else false, and what follows is empty.
+   *
+   * @generated from field: bool known = 3;
+   */
+  known: boolean;
+
+  /**
+   * @generated from field: string subject = 4;
+   */
+  subject: string;
+
+  /**
+   * @generated from field: repeated string actors = 5;
+   */
+  actors: string[];
+
+  /**
+   * @generated from field: string client_id = 6;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: repeated string audience = 7;
+   */
+  audience: string[];
+
+  /**
+   * @generated from field: string scope = 8;
+   */
+  scope: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp issued_at = 9;
+   */
+  issuedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 10;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * The tokens that it was made from itself.
+   *
+   * @generated from field: repeated string ancestors = 11;
+   */
+  ancestors: string[];
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.Ancestor.
+ * Use `create(AncestorSchema)` to create a new message.
+ */
+export declare const AncestorSchema: GenMessage<Ancestor>;
+
+/**
+ * One of the things that the token hangs on.
+ *
+ * @generated from message monoauth.tokens.v1.Handle
+ */
+export declare type Handle = Message<"monoauth.tokens.v1.Handle"> & {
+  /**
+   * What it is to the token.
+   *
+   * @generated from field: monoauth.tokens.v1.Role role = 1;
+   */
+  role: Role;
+
+  /**
+   * @generated from oneof monoauth.tokens.v1.Handle.handle
+   */
+  handle: {
+    /**
+     * As RevocationService.Revoke takes it.
+     *
+     * @generated from field: monoauth.revocation.v1.Target target = 2;
+     */
+    value: Target;
+    case: "target";
+  } | {
+    /**
+     * As TenantService.RotateSigningKey ends it when it is compromised.
+     *
+     * @generated from field: string kid = 3;
+     */
+    value: string;
+    case: "kid";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The latest entry of the feed that ends the token by this handle; 0 while none does.
+   *
+   * @generated from field: int64 ended_by = 4;
+   */
+  endedBy: bigint;
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.Handle.
+ * Use `create(HandleSchema)` to create a new message.
+ */
+export declare const HandleSchema: GenMessage<Handle>;
+
+/**
+ * An entry of the feed that refuses the token.
+ *
+ * @generated from message monoauth.tokens.v1.Ending
+ */
+export declare type Ending = Message<"monoauth.tokens.v1.Ending"> & {
+  /**
+   * @generated from field: int64 seq = 1;
+   */
+  seq: bigint;
+
+  /**
+   * What was taken away: `token`, `session`, `host`, `agent`, `client`, `user`, `grant`, `tenant`, `epoch` or `key`.
+   *
+   * @generated from field: string why = 2;
+   */
+  why: string;
+
+  /**
+   * Its id; empty for the tenant and its epoch.
+   *
+   * @generated from field: string id = 3;
+   */
+  id: string;
+
+  /**
+   * When the entry was made; absent where the feed has it no more.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 4;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Of the revocation; empty for an epoch or a key.
+   *
+   * @generated from field: string revocation_id = 5;
+   */
+  revocationId: string;
+
+  /**
+   * By whom and for what reason: to callers with `tokens:explain`.
+   *
+   * @generated from field: string revoked_by = 6;
+   */
+  revokedBy: string;
+
+  /**
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.Ending.
+ * Use `create(EndingSchema)` to create a new message.
+ */
+export declare const EndingSchema: GenMessage<Ending>;
+
+/**
+ * @generated from message monoauth.tokens.v1.Evidence
+ */
+export declare type Evidence = Message<"monoauth.tokens.v1.Evidence"> & {
+  /**
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+
+  /**
+   * `token.issued` or `token.exchanged`.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * Who asked for the token.
+   *
+   * @generated from field: string requested_by = 3;
+   */
+  requestedBy: string;
+
+  /**
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Index of its leaf in the tenant's log; -1 while not sealed.
+   *
+   * @generated from field: int64 leaf_index = 5;
+   */
+  leafIndex: bigint;
+};
+
+/**
+ * Describes the message monoauth.tokens.v1.Evidence.
+ * Use `create(EvidenceSchema)` to create a new message.
+ */
+export declare const EvidenceSchema: GenMessage<Evidence>;
+
+/**
+ * What the explanation was read from.
+ *
+ * @generated from enum monoauth.tokens.v1.Basis
+ */
+export enum Basis {
+  /**
+   * @generated from enum value: BASIS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The token that was shown, after its signature was checked.
+   *
+   * @generated from enum value: BASIS_TOKEN = 1;
+   */
+  TOKEN = 1,
+
+  /**
+   * The audit event of its minting.
+   *
+   * @generated from enum value: BASIS_EVIDENCE = 2;
+   */
+  EVIDENCE = 2,
+}
+
+/**
+ * Describes the enum monoauth.tokens.v1.Basis.
+ */
+export declare const BasisSchema: GenEnum<Basis>;
+
+/**
+ * @generated from enum monoauth.tokens.v1.TokenState
+ */
+export enum TokenState {
+  /**
+   * @generated from enum value: TOKEN_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: TOKEN_STATE_ACTIVE = 1;
+   */
+  ACTIVE = 1,
+
+  /**
+   * @generated from enum value: TOKEN_STATE_EXPIRED = 2;
+   */
+  EXPIRED = 2,
+
+  /**
+   * Also when it has expired since.
+   *
+   * @generated from enum value: TOKEN_STATE_REVOKED = 3;
+   */
+  REVOKED = 3,
+}
+
+/**
+ * Describes the enum monoauth.tokens.v1.TokenState.
+ */
+export declare const TokenStateSchema: GenEnum<TokenState>;
+
+/**
+ * @generated from enum monoauth.tokens.v1.Role
+ */
+export enum Role {
+  /**
+   * @generated from enum value: ROLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The token itself.
+   *
+   * @generated from enum value: ROLE_TOKEN = 1;
+   */
+  TOKEN = 1,
+
+  /**
+   * @generated from enum value: ROLE_ANCESTOR = 2;
+   */
+  ANCESTOR = 2,
+
+  /**
+   * @generated from enum value: ROLE_SUBJECT = 3;
+   */
+  SUBJECT = 3,
+
+  /**
+   * @generated from enum value: ROLE_ACTOR = 4;
+   */
+  ACTOR = 4,
+
+  /**
+   * @generated from enum value: ROLE_CLIENT = 5;
+   */
+  CLIENT = 5,
+
+  /**
+   * @generated from enum value: ROLE_SESSION = 6;
+   */
+  SESSION = 6,
+
+  /**
+   * @generated from enum value: ROLE_GRANT = 7;
+   */
+  GRANT = 7,
+
+  /**
+   * The tenant's epoch.
+   *
+   * @generated from enum value: ROLE_TENANT = 8;
+   */
+  TENANT = 8,
+
+  /**
+   * @generated from enum value: ROLE_KEY = 9;
+   */
+  KEY = 9,
+}
+
+/**
+ * Describes the enum monoauth.tokens.v1.Role.
+ */
+export declare const RoleSchema: GenEnum<Role>;
+
+/**
  * The RPC face of the token plane. OAuth clients use /t/{slug}/oauth2/token.
  *
  * @generated from service monoauth.tokens.v1.TokenService
  */
 export declare const TokenService: GenService<{
+  /**
+   * Token exchange (RFC 8693): the grant of the token endpoint, over RPC. The client authenticates as it does there
+   * (RFC 6749 section 2.3): by `client_assertion`, by `client_secret`, by `Authorization: Basic` or by its certificate; a
+   * `DPoP` header binds the token to its key (RFC 9449), and the next nonce comes back as the header `dpop-nonce`. The
+   * tenant is the one of the path or host; where these name none, as at the gRPC port, the one that issued the subject token.
+   *
+   * @generated from rpc monoauth.tokens.v1.TokenService.Exchange
+   */
+  exchange: {
+    methodKind: "unary";
+    input: typeof ExchangeRequestSchema;
+    output: typeof ExchangeResponseSchema;
+  },
   /**
    * Whether a token is good now, and what it says (RFC 7662). A token of another tenant, an expired, revoked or
    * malformed one are all the same: not active.
@@ -65,6 +857,19 @@ export declare const TokenService: GenService<{
     methodKind: "unary";
     input: typeof IntrospectRequestSchema;
     output: typeof IntrospectResponseSchema;
+  },
+  /**
+   * Where a token comes from, who acts in it, what would end it, and what has. Whoever holds a token that this tenant has
+   * signed may have it explained, also when it has expired or was revoked. By its id alone, and with all that is known of its
+   * ancestors, it is explained to callers with `tokens:explain`. Anything else is not found: an id that is not known, one
+   * of another tenant, one that the caller may not ask for, and a token that this tenant has not signed.
+   *
+   * @generated from rpc monoauth.tokens.v1.TokenService.Explain
+   */
+  explain: {
+    methodKind: "unary";
+    input: typeof ExplainRequestSchema;
+    output: typeof ExplainResponseSchema;
   },
 }>;
 

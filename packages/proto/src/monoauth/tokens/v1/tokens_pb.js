@@ -2,30 +2,146 @@
 // @generated from file monoauth/tokens/v1/tokens.proto (package monoauth.tokens.v1, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_monoauth_access_v1_access } from "../../access/v1/access_pb.js";
+import { file_monoauth_revocation_v1_revocation } from "../../revocation/v1/revocation_pb.js";
 
 /**
  * Describes the file monoauth/tokens/v1/tokens.proto.
  */
 export const file_monoauth_tokens_v1_tokens = /*@__PURE__*/
-  fileDesc("Ch9tb25vYXV0aC90b2tlbnMvdjEvdG9rZW5zLnByb3RvEhJtb25vYXV0aC50b2tlbnMudjEiLgoRSW50cm9zcGVjdFJlcXVlc3QSGQoFdG9rZW4YASABKAlCCrpIB3IFEAEYgEAiTQoSSW50cm9zcGVjdFJlc3BvbnNlEg4KBmFjdGl2ZRgBIAEoCBInCgZjbGFpbXMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0MogBCgxUb2tlblNlcnZpY2USeAoKSW50cm9zcGVjdBIlLm1vbm9hdXRoLnRva2Vucy52MS5JbnRyb3NwZWN0UmVxdWVzdBomLm1vbm9hdXRoLnRva2Vucy52MS5JbnRyb3NwZWN0UmVzcG9uc2UiG4rOGBcKEXRva2VuczppbnRyb3NwZWN0EAEgAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_monoauth_access_v1_access]);
+  fileDesc("Ch9tb25vYXV0aC90b2tlbnMvdjEvdG9rZW5zLnByb3RvEhJtb25vYXV0aC50b2tlbnMudjEipwIKD0V4Y2hhbmdlUmVxdWVzdBIVCg1zdWJqZWN0X3Rva2VuGAEgASgJEhoKEnN1YmplY3RfdG9rZW5fdHlwZRgCIAEoCRITCgthY3Rvcl90b2tlbhgDIAEoCRIYChBhY3Rvcl90b2tlbl90eXBlGAQgASgJEhAKCHJlc291cmNlGAUgAygJEhAKCGF1ZGllbmNlGAYgAygJEg0KBXNjb3BlGAcgASgJEhwKFHJlcXVlc3RlZF90b2tlbl90eXBlGAggASgJEhEKCWNsaWVudF9pZBgJIAEoCRIVCg1jbGllbnRfc2VjcmV0GAogASgJEh0KFWNsaWVudF9hc3NlcnRpb25fdHlwZRgLIAEoCRIYChBjbGllbnRfYXNzZXJ0aW9uGAwgASgJInoKEEV4Y2hhbmdlUmVzcG9uc2USFAoMYWNjZXNzX3Rva2VuGAEgASgJEhkKEWlzc3VlZF90b2tlbl90eXBlGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEgoKZXhwaXJlc19pbhgEIAEoBRINCgVzY29wZRgFIAEoCSIuChFJbnRyb3NwZWN0UmVxdWVzdBIZCgV0b2tlbhgBIAEoCUIKukgHcgUQARiAQCJNChJJbnRyb3NwZWN0UmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEicKBmNsYWltcxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiVAoORXhwbGFpblJlcXVlc3QSGwoFdG9rZW4YASABKAlCCrpIB3IFEAEYgEBIABIYCgNqdGkYAiABKAlCCbpIBnIEEAEYQEgAQgsKAm9mEgW6SAIIASLaBQoPRXhwbGFpblJlc3BvbnNlEgsKA2p0aRgBIAEoCRIoCgViYXNpcxgCIAEoDjIZLm1vbm9hdXRoLnRva2Vucy52MS5CYXNpcxItCgVzdGF0ZRgDIAEoDjIeLm1vbm9hdXRoLnRva2Vucy52MS5Ub2tlblN0YXRlEg4KBmlzc3VlchgEIAEoCRIPCgdzdWJqZWN0GAUgASgJEg4KBmFjdG9ycxgGIAMoCRIRCgljbGllbnRfaWQYByABKAkSDwoHaG9zdF9pZBgIIAEoCRISCgpzZXNzaW9uX2lkGAkgASgJEhAKCGF1ZGllbmNlGAogAygJEg0KBXNjb3BlGAsgASgJEi0KCWlzc3VlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXBvY2gYDiABKAMSEAoIZmVlZF9zZXEYDyABKAMSCwoDamt0GBAgASgJEi4KCGRlY2lzaW9uGBEgASgLMhwubW9ub2F1dGgudG9rZW5zLnYxLkRlY2lzaW9uEiQKA2tleRgSIAEoCzIXLm1vbm9hdXRoLnRva2Vucy52MS5LZXkSKQoGZ3JhbnRzGBMgAygLMhkubW9ub2F1dGgudG9rZW5zLnYxLkdyYW50Ei8KCWFuY2VzdG9ycxgUIAMoCzIcLm1vbm9hdXRoLnRva2Vucy52MS5BbmNlc3RvchIrCgdoYW5kbGVzGBUgAygLMhoubW9ub2F1dGgudG9rZW5zLnYxLkhhbmRsZRIrCgdlbmRpbmdzGBYgAygLMhoubW9ub2F1dGgudG9rZW5zLnYxLkVuZGluZxIuCghldmlkZW5jZRgXIAEoCzIcLm1vbm9hdXRoLnRva2Vucy52MS5FdmlkZW5jZRIOCgZ1bnRvbGQYGCADKAkiSQoIRGVjaXNpb24SEwoLZGVjaXNpb25faWQYASABKAkSFgoOcG9saWN5X3ZlcnNpb24YAiABKAMSEAoIcG9saWNpZXMYAyADKAkijAEKA0tleRILCgNraWQYASABKAkSCwoDYWxnGAIgASgJEg0KBXN0YXRlGAMgASgJEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLLAQoFR3JhbnQSEAoIZ3JhbnRfaWQYASABKAkSEQoJY2xpZW50X2lkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIv8BCghBbmNlc3RvchILCgNqdGkYASABKAkSEAoIZW5kZWRfYnkYAiABKAMSDQoFa25vd24YAyABKAgSDwoHc3ViamVjdBgEIAEoCRIOCgZhY3RvcnMYBSADKAkSEQoJY2xpZW50X2lkGAYgASgJEhAKCGF1ZGllbmNlGAcgAygJEg0KBXNjb3BlGAggASgJEi0KCWlzc3VlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJYW5jZXN0b3JzGAsgAygJIo0BCgZIYW5kbGUSJgoEcm9sZRgBIAEoDjIYLm1vbm9hdXRoLnRva2Vucy52MS5Sb2xlEjAKBnRhcmdldBgCIAEoCzIeLm1vbm9hdXRoLnJldm9jYXRpb24udjEuVGFyZ2V0SAASDQoDa2lkGAMgASgJSAASEAoIZW5kZWRfYnkYBCABKANCCAoGaGFuZGxlIpEBCgZFbmRpbmcSCwoDc2VxGAEgASgDEgsKA3doeRgCIAEoCRIKCgJpZBgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmV2b2NhdGlvbl9pZBgFIAEoCRISCgpyZXZva2VkX2J5GAYgASgJEg4KBnJlYXNvbhgHIAEoCSJoCghFdmlkZW5jZRIQCghldmVudF9pZBgBIAEoCRIMCgR0eXBlGAIgASgJEhQKDHJlcXVlc3RlZF9ieRgDIAEoCRISCgpyZXF1ZXN0X2lkGAQgASgJEhIKCmxlYWZfaW5kZXgYBSABKAMqQwoFQmFzaXMSFQoRQkFTSVNfVU5TUEVDSUZJRUQQABIPCgtCQVNJU19UT0tFThABEhIKDkJBU0lTX0VWSURFTkNFEAIqcwoKVG9rZW5TdGF0ZRIbChdUT0tFTl9TVEFURV9VTlNQRUNJRklFRBAAEhYKElRPS0VOX1NUQVRFX0FDVElWRRABEhcKE1RPS0VOX1NUQVRFX0VYUElSRUQQAhIXChNUT0tFTl9TVEFURV9SRVZPS0VEEAMqswEKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfVE9LRU4QARIRCg1ST0xFX0FOQ0VTVE9SEAISEAoMUk9MRV9TVUJKRUNUEAMSDgoKUk9MRV9BQ1RPUhAEEg8KC1JPTEVfQ0xJRU5UEAUSEAoMUk9MRV9TRVNTSU9OEAYSDgoKUk9MRV9HUkFOVBAHEg8KC1JPTEVfVEVOQU5UEAgSDAoIUk9MRV9LRVkQCTLYAgoMVG9rZW5TZXJ2aWNlEnAKCEV4Y2hhbmdlEiMubW9ub2F1dGgudG9rZW5zLnYxLkV4Y2hhbmdlUmVxdWVzdBokLm1vbm9hdXRoLnRva2Vucy52MS5FeGNoYW5nZVJlc3BvbnNlIhmKzhgVEAMaD3Rva2VuLmV4Y2hhbmdlZCADEngKCkludHJvc3BlY3QSJS5tb25vYXV0aC50b2tlbnMudjEuSW50cm9zcGVjdFJlcXVlc3QaJi5tb25vYXV0aC50b2tlbnMudjEuSW50cm9zcGVjdFJlc3BvbnNlIhuKzhgXChF0b2tlbnM6aW50cm9zcGVjdBABIAESXAoHRXhwbGFpbhIiLm1vbm9hdXRoLnRva2Vucy52MS5FeHBsYWluUmVxdWVzdBojLm1vbm9hdXRoLnRva2Vucy52MS5FeHBsYWluUmVzcG9uc2UiCIrOGAQQBCABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_monoauth_access_v1_access, file_monoauth_revocation_v1_revocation]);
+
+/**
+ * Describes the message monoauth.tokens.v1.ExchangeRequest.
+ * Use `create(ExchangeRequestSchema)` to create a new message.
+ */
+export const ExchangeRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 0);
+
+/**
+ * Describes the message monoauth.tokens.v1.ExchangeResponse.
+ * Use `create(ExchangeResponseSchema)` to create a new message.
+ */
+export const ExchangeResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 1);
 
 /**
  * Describes the message monoauth.tokens.v1.IntrospectRequest.
  * Use `create(IntrospectRequestSchema)` to create a new message.
  */
 export const IntrospectRequestSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_tokens_v1_tokens, 0);
+  messageDesc(file_monoauth_tokens_v1_tokens, 2);
 
 /**
  * Describes the message monoauth.tokens.v1.IntrospectResponse.
  * Use `create(IntrospectResponseSchema)` to create a new message.
  */
 export const IntrospectResponseSchema = /*@__PURE__*/
-  messageDesc(file_monoauth_tokens_v1_tokens, 1);
+  messageDesc(file_monoauth_tokens_v1_tokens, 3);
+
+/**
+ * Describes the message monoauth.tokens.v1.ExplainRequest.
+ * Use `create(ExplainRequestSchema)` to create a new message.
+ */
+export const ExplainRequestSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 4);
+
+/**
+ * Describes the message monoauth.tokens.v1.ExplainResponse.
+ * Use `create(ExplainResponseSchema)` to create a new message.
+ */
+export const ExplainResponseSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 5);
+
+/**
+ * Describes the message monoauth.tokens.v1.Decision.
+ * Use `create(DecisionSchema)` to create a new message.
+ */
+export const DecisionSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 6);
+
+/**
+ * Describes the message monoauth.tokens.v1.Key.
+ * Use `create(KeySchema)` to create a new message.
+ */
+export const KeySchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 7);
+
+/**
+ * Describes the message monoauth.tokens.v1.Grant.
+ * Use `create(GrantSchema)` to create a new message.
+ */
+export const GrantSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 8);
+
+/**
+ * Describes the message monoauth.tokens.v1.Ancestor.
+ * Use `create(AncestorSchema)` to create a new message.
+ */
+export const AncestorSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 9);
+
+/**
+ * Describes the message monoauth.tokens.v1.Handle.
+ * Use `create(HandleSchema)` to create a new message.
+ */
+export const HandleSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 10);
+
+/**
+ * Describes the message monoauth.tokens.v1.Ending.
+ * Use `create(EndingSchema)` to create a new message.
+ */
+export const EndingSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 11);
+
+/**
+ * Describes the message monoauth.tokens.v1.Evidence.
+ * Use `create(EvidenceSchema)` to create a new message.
+ */
+export const EvidenceSchema = /*@__PURE__*/
+  messageDesc(file_monoauth_tokens_v1_tokens, 12);
+
+/**
+ * Describes the enum monoauth.tokens.v1.Basis.
+ */
+export const BasisSchema = /*@__PURE__*/
+  enumDesc(file_monoauth_tokens_v1_tokens, 0);
+
+/**
+ * What the explanation was read from.
+ *
+ * @generated from enum monoauth.tokens.v1.Basis
+ */
+export const Basis = /*@__PURE__*/
+  tsEnum(BasisSchema);
+
+/**
+ * Describes the enum monoauth.tokens.v1.TokenState.
+ */
+export const TokenStateSchema = /*@__PURE__*/
+  enumDesc(file_monoauth_tokens_v1_tokens, 1);
+
+/**
+ * @generated from enum monoauth.tokens.v1.TokenState
+ */
+export const TokenState = /*@__PURE__*/
+  tsEnum(TokenStateSchema);
+
+/**
+ * Describes the enum monoauth.tokens.v1.Role.
+ */
+export const RoleSchema = /*@__PURE__*/
+  enumDesc(file_monoauth_tokens_v1_tokens, 2);
+
+/**
+ * @generated from enum monoauth.tokens.v1.Role
+ */
+export const Role = /*@__PURE__*/
+  tsEnum(RoleSchema);
 
 /**
  * The RPC face of the token plane. OAuth clients use /t/{slug}/oauth2/token.
