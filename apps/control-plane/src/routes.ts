@@ -18,7 +18,7 @@ import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { revocationService, tenantEnding } from '@mono-auth/revocation';
 import { type ProvisionDeps, tenantService } from '@mono-auth/tenants';
-import { discoveryRoutes, tokenRoutes, tokenService } from '@mono-auth/tokens';
+import { answerTokenRequest, discoveryRoutes, tokenRoutes, tokenService } from '@mono-auth/tokens';
 import {
   type AccessEffects,
   createRpcServer,
@@ -27,6 +27,7 @@ import {
   type RpcServer,
   toOAuthError,
 } from '@mono-auth/transport';
+import { directUnary } from '@mono-auth/transport/direct-unary';
 import { Hono } from 'hono';
 import type { Parts } from './compose.ts';
 import { logRoutes } from './log-routes.ts';
@@ -42,6 +43,14 @@ interface Routes {
 /** `/t/{slug}/rpc/monoauth.…` and, where the token alone names the tenant, `/monoauth.…`. */
 const rpcPath = /^(?:\/t\/[^/]+\/rpc)?(\/monoauth\.[a-z]+\.v\d+\.[A-Za-z]+\/[A-Za-z]+)$/;
 
+/** The endpoint that is asked most: a request that is nothing special goes straight to it. */
+const tokenPath = /^\/t\/([a-z0-9-]+)\/oauth2\/token$/;
+
+/** One of a program: a browser's has an origin, and wants to hear of it. */
+function isPlainPost({ method, headers }: Request): boolean {
+  return method === 'POST' && !headers.has('origin');
+}
+
 /** Everything the control plane answers: one line for each capability. */
 export function createRoutes(
   parts: Parts,
@@ -51,11 +60,13 @@ export function createRoutes(
   const { database, runtime } = parts;
   const preparation = openClientPreparation(parts);
   const tokens = { ...parts.tokens, prepareClient: prepareRpcClient(preparation) };
+  const tokenMethods = tokenService(tokens);
   const rpc = createRpcServer({
     authenticate,
     record: (denial) => recordDenial(database, runtime, denial),
     isPlatform: (caller: Caller) => caller.tenantSlug === platformSlug,
     onRefusal: parts.onRefusal,
+    direct: [directUnary(TokenService.method.exchange, tokenMethods.exchange)],
     routes: (router: ConnectRouter) => {
       router.service(
         TenantService,
@@ -63,7 +74,7 @@ export function createRoutes(
       );
       router.service(MachineService, machineService(parts));
       router.service(ClientService, clientService(parts));
-      router.service(TokenService, tokenService(tokens));
+      router.service(TokenService, tokenMethods);
       router.service(FeedService, feedService({ ...parts, recordEvent: append }));
       router.service(RevocationService, revocationService(parts.revocation));
       router.service(PolicyService, policyService(parts));
@@ -71,9 +82,12 @@ export function createRoutes(
     },
   });
   const http = createHttp(parts, rpc, { authenticate, preparation });
+  const tokenSlugOf = (url: string) => tokenPath.exec(new URL(url).pathname)?.[1];
   const rpcPathOf = (url: string) => rpcPath.exec(new URL(url).pathname)?.[1] ?? '';
   return {
     async fetch(request, ingress) {
+      const slug = isPlainPost(request) && !ingress.refusal ? tokenSlugOf(request.url) : undefined;
+      if (slug !== undefined) return answerTokenRequest(tokens, slug, request);
       const answered = rpc.fetch(request, rpcPathOf(request.url), ingress);
       const other = () => (ingress.refusal ? toOAuthError(ingress.refusal) : http.fetch(request));
       return withResourceMetadata(parts.baseUrl, request, await (answered ?? other()));

@@ -30,6 +30,9 @@ export function fromHost(host: string, baseHost: string): TenantName[] {
   return label.includes('.') || label === '' ? [] : [{ from: 'host', name: label }];
 }
 
+/** A form that may hold one of the fields: their first letters, or a name that is spelled in escapes. */
+const mayNameTenant = /tenant|(?:^|&)[^=&]*%/;
+
 export function fromQuery(query: URLSearchParams): TenantName[] {
   return fields.flatMap((field) => query.getAll(field).map((name) => ({ from: 'query' as const, name })));
 }
@@ -39,7 +42,9 @@ export function fromBody(contentType: string, body: Uint8Array): TenantName[] {
   // RFC 9110 §8.3.1: compared without case.
   const mediaType = contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (mediaType === 'application/x-www-form-urlencoded') {
-    const form = new URLSearchParams(Buffer.from(body).toString('utf8'));
+    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+    if (!mayNameTenant.test(text)) return [];
+    const form = new URLSearchParams(text);
     return fields.flatMap((field) => form.getAll(field).map((name) => ({ from: 'body' as const, name })));
   }
   if (!/^application\/(?:[\w.+-]+\+)?json$/.test(mediaType)) return [];

@@ -21,9 +21,19 @@ const algorithms: readonly string[] = ['ES256', 'EdDSA', 'RS256'];
 
 /** Signs `claims` as a compact JWS (RFC 7515 §3.1) whose header holds `alg`, `kid` and `typ` and nothing else. */
 export async function signJwt(signer: Signer, typ: string, claims: object): Promise<string> {
-  const header = base64url(utf8(JSON.stringify({ alg: signer.alg, kid: signer.kid, typ })));
-  const input = `${header}.${base64url(utf8(JSON.stringify(claims)))}`;
+  const input = `${headerOf(signer, typ)}.${base64url(utf8(JSON.stringify(claims)))}`;
   return `${input}.${base64url(await signer.sign(utf8(input)))}`;
+}
+
+/** Headers that were made before, of each key: there are as many as kinds of token. */
+const headers = new WeakMap<Signer, Map<string, string>>();
+
+function headerOf(signer: Signer, typ: string): string {
+  const made = headers.get(signer) ?? new Map<string, string>();
+  headers.set(signer, made);
+  const header = made.get(typ) ?? base64url(utf8(JSON.stringify({ alg: signer.alg, kid: signer.kid, typ })));
+  made.set(typ, header);
+  return header;
 }
 
 /**

@@ -21,14 +21,18 @@ const printable = /^[\x20-\x7e]*$/;
 
 /**
  * Reads `application/x-www-form-urlencoded` and nothing else (RFC 6749 §3.2, appendix B). Unknown parameters are ignored.
- * @throws Refusal `invalid_request`.
+ * @throws Refusal `invalid_request`; `too_large`.
  */
 export async function readForm(request: Request): Promise<Form> {
   const mediaType = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase();
   if (mediaType !== 'application/x-www-form-urlencoded') {
     throw new Refusal('invalid_request', 'content-type: application/x-www-form-urlencoded');
   }
-  return formOf([...new URLSearchParams(await request.text())]);
+  const text = await request.text();
+  if (text.length > formBytesMax) {
+    throw new Refusal('too_large', `the body is longer than ${formBytesMax} bytes`);
+  }
+  return formOf([...new URLSearchParams(text)]);
 }
 
 /** The form that these parameters make, in their order. @throws Refusal `invalid_request`. */

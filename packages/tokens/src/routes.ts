@@ -1,5 +1,4 @@
 import { asRefusal, notFound, Refusal } from '@mono-auth/core/errors';
-import { parseSlug } from '@mono-auth/core/tenant-slug';
 import type { Tenant } from '@mono-auth/tenants';
 import { toBearerError, toOAuthError } from '@mono-auth/transport';
 import { type Context, Hono } from 'hono';
@@ -9,9 +8,8 @@ import { authorizeDevice } from './authorize-device.ts';
 import { browserAccess } from './browser-access.ts';
 import type { TokenDeps } from './deps.ts';
 import { nextNonce } from './dpop/next-nonce.ts';
-import { formBytesMax, readForm } from './form.ts';
+import { formBytesMax } from './form.ts';
 import type { FormRequest } from './grant-session.ts';
-import { dispatchGrant } from './grants/dispatch-grant.ts';
 import { introspectToken } from './introspect-token.ts';
 import { introspectionMediaType, signIntrospection } from './introspection-jwt.ts';
 import { openidConfiguration } from './metadata.ts';
@@ -21,6 +19,7 @@ import { pushAuthorization } from './push-authorization.ts';
 import { readUserinfo, userinfoScope } from './read-userinfo.ts';
 import { revokeToken } from './revoke-token.ts';
 import { browserEndpoints, endpointPaths } from './served-endpoints.ts';
+import { answerTokenRequest, challengeOf, readFormRequest, requireTenant } from './token-endpoint.ts';
 
 /** The OAuth endpoints of a tenant, to be mounted at `/t/:slug`. */
 export function tokenRoutes(deps: TokenDeps): Hono {
@@ -28,8 +27,7 @@ export function tokenRoutes(deps: TokenDeps): Hono {
   app.onError((error, c) => {
     const refusal = asRefusal(error);
     deps.onRefusal(refusal);
-    // RFC 6749 §5.2: who tried the Authorization header is told which scheme failed.
-    return toOAuthError(refusal, c.req.header('authorization') === undefined ? {} : { challenge: 'Basic' });
+    return toOAuthError(refusal, challengeOf(c.req.raw));
   });
   for (const name of browserEndpoints) app.use(endpointPaths[name], browserAccess);
   for (const path of ['/jwks', '/.well-known/*']) app.use(path, browserAccess);
@@ -42,11 +40,7 @@ export function tokenRoutes(deps: TokenDeps): Hono {
       },
     }),
   );
-  app.post(endpointPaths.token, async (c) => {
-    const request = await readRequest(deps, c);
-    const answer = await dispatchGrant(deps, request);
-    return c.json(answer, 200, { ...noStore, ...(await nextNonce(deps, request)) });
-  });
+  app.post(endpointPaths.token, (c) => answerTokenRequest(deps, c.req.param('slug') ?? '', c.req.raw));
   app.post(endpointPaths.pushed_authorization_request, async (c) => {
     const request = await readRequest(deps, c);
     const answer = await pushAuthorization(deps, request);
@@ -98,14 +92,9 @@ async function answerUserinfo(deps: TokenDeps, c: Context): Promise<Response> {
 }
 
 async function readRequest(deps: TokenDeps, c: Context): Promise<FormRequest> {
-  const tenant = await tenantOf(deps, c);
-  const form = await readForm(c.req.raw);
-  return { tenant, form, authorization: c.req.header('authorization'), origin: deps.originOf(c.req.raw) };
+  return readFormRequest(deps, c.req.param('slug') ?? '', c.req.raw);
 }
 
-async function tenantOf(deps: TokenDeps, c: Context): Promise<Tenant> {
-  const tenant = await deps.tenants.bySlug(parseSlug(c.req.param('slug'), 'tenant'));
-  // One that is still being set up, or does not exist, is answered alike.
-  if (!tenant || tenant.status === 'provisioning') throw notFound('tenant');
-  return tenant;
+function tenantOf(deps: TokenDeps, c: Context): Promise<Tenant> {
+  return requireTenant(deps, c.req.param('slug') ?? '');
 }

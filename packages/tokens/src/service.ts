@@ -2,6 +2,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { ExchangeRequest, TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { callOf, ingressOf } from '@mono-auth/transport';
+import type { DirectContext } from '@mono-auth/transport/direct-unary';
 import type { BearerDeps, ExplainDeps } from './deps.ts';
 import { nextNonce } from './dpop/next-nonce.ts';
 import { type ExchangeDeps, type ExchangeParameters, exchangeToken } from './exchange-token.ts';
@@ -12,7 +13,7 @@ import { noStore } from './no-store.ts';
 
 export function tokenService(deps: BearerDeps & ExchangeDeps & ExplainDeps) {
   return {
-    async exchange(message, context) {
+    async exchange(message: ExchangeRequest, context: DirectContext) {
       const authorization = context.requestHeader.get('authorization') ?? undefined;
       const exchanged = await exchangeToken(deps, ingressOf(context), authorization, parametersOf(message));
       const headers = { ...noStore, ...(await nextNonce(deps, exchanged.request)) };

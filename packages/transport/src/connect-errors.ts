@@ -61,7 +61,8 @@ export function reasonOf(error: ConnectError): string | undefined {
   return error.findDetails(ErrorInfoSchema).find((info) => info.domain === domain)?.reason;
 }
 
-function encode(error: unknown, log: (refusal: Refusal) => void): ConnectError {
+/** Whatever a handler has thrown, as a refusal on the wire. */
+export function encodeFailure(error: unknown, log: (refusal: Refusal) => void): ConnectError {
   if (error instanceof ConnectError && !(error.cause instanceof Refusal)) {
     const reason = frameworkReasons[error.code];
     if (reason) return toConnectError(new Refusal(reason, error.rawMessage), error.details);
@@ -79,7 +80,7 @@ function encode(error: unknown, log: (refusal: Refusal) => void): ConnectError {
 export function createRefusalInterceptor(log: (refusal: Refusal) => void): Interceptor {
   return (next) => async (request) => {
     const fail = (error: unknown) => {
-      const encoded = encode(error, log);
+      const encoded = encodeFailure(error, log);
       request.contextValues.set(failureKey, encoded);
       return encoded;
     };

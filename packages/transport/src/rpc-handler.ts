@@ -10,6 +10,7 @@ import { requestBytesMax, responseBytesMax, unaryDeadlineMsMax } from '@mono-aut
 import { type AccessEffects, createAccessInterceptor } from './access.ts';
 import { createRefusalInterceptor } from './connect-errors.ts';
 import { createDeadlineInterceptor } from './deadline.ts';
+import { type DirectUnary, directCodecOf, serveDirect } from './direct-unary.ts';
 import { type EventsRequest, serveEvents } from './event-stream.ts';
 import { type Http2Exchange, serveHttp2 } from './http2-exchange.ts';
 import { contextValuesOf, type Ingress } from './ingress.ts';
@@ -19,6 +20,8 @@ import { type RpcHandler, serveStream } from './serve-stream.ts';
 export interface RpcOptions extends AccessEffects {
   /** Registers every service on the router. */
   readonly routes: (router: ConnectRouter) => void;
+  /** Those of them that are also answered by hand over HTTP/1.1, where a request is plain. */
+  readonly direct?: readonly DirectUnary[];
   /** Told of every refusal that goes out, with its cause. */
   readonly onRefusal: (refusal: Refusal) => void;
 }
@@ -61,10 +64,14 @@ export function createRpcServer(options: RpcOptions): RpcServer {
   const router = createConnectRouter(routerOptions(options));
   options.routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const direct = new Map(options.direct?.map((unary) => [unary.path, unary]));
   return {
     fetch(request, path, ingress) {
       const handler = handlers.get(path);
-      return handler && serveFetch(handler, request, contextValuesOf(ingress));
+      const unary = direct.get(path);
+      const codec = unary && directCodecOf(request, ingress);
+      if (!handler || !codec) return handler && serveFetch(handler, request, contextValuesOf(ingress));
+      return serveFirst({ unary, codec, handler }, request, ingress, options.onRefusal);
     },
     http2(exchange, path, ingress) {
       const handler = handlers.get(path);
@@ -80,6 +87,19 @@ export function createRpcServer(options: RpcOptions): RpcServer {
 
 export function createRpcFetch(options: RpcOptions): RpcFetch {
   return createRpcServer(options).fetch;
+}
+
+/** By hand; what is no message of the RPC goes to the framework. */
+async function serveFirst(
+  { unary, codec, handler }: { unary: DirectUnary; codec: 'json' | 'proto'; handler: RpcHandler },
+  request: Request,
+  ingress: Ingress,
+  onRefusal: RpcOptions['onRefusal'],
+): Promise<Response> {
+  const { url, method, headers } = request;
+  const body = new Uint8Array(await request.arrayBuffer());
+  const answer = await serveDirect(unary, { body, codec, headers }, ingress, onRefusal);
+  return answer ?? serveFetch(handler, new Request(url, { method, headers, body }), contextValuesOf(ingress));
 }
 
 async function serveFetch(handler: RpcHandler, request: Request, contextValues: ContextValues): Promise<Response> {
