@@ -8,7 +8,7 @@ import { isSameSubject } from './authentication/subject-name.ts';
 import type { Client } from './client.ts';
 import type { AuthMethod } from './manifest.ts';
 import { matchSecret } from './secrets/match-secret.ts';
-import { selectClient, selectClientByExternalId } from './store.ts';
+import { lookUpInVain, selectClient, selectClientByExternalId } from './store.ts';
 
 /** A well-formed id that no client has: what is no id at all is looked up as well. */
 const nobody = 'cli_00000000000000000000000000' as ClientId;
@@ -25,6 +25,21 @@ export async function authenticateClient(
 ): Promise<Client> {
   const credentials = readCredentials(params);
   const client = await findClaimant(tx, credentials.clientId);
+  try {
+    return await proveClient(tx, deps, credentials, client);
+  } catch (error) {
+    // Who is known may be remembered, who is not is looked up in the database: time must not tell them apart.
+    if (client && !tx.hasRun) await lookUpInVain(tx, client.id);
+    throw error;
+  }
+}
+
+async function proveClient(
+  tx: TenantTx,
+  deps: AuthenticationDeps,
+  credentials: Credentials,
+  client: Client | undefined,
+): Promise<Client> {
   // The proof before the status: whoever cannot prove anything learns from neither text nor time whether it is known.
   const proven = await prove(tx, deps, credentials, client);
   if (!client) throw invalidClient('no such client in this tenant');

@@ -18,6 +18,7 @@ class Transaction {
   readonly #connection: Connection;
   readonly #effects: Effect[] = [];
   #open = true;
+  #hasRun = false;
 
   protected constructor(proof: typeof seal, connection: Connection) {
     if (proof !== seal) throw new TypeError('a transaction handle cannot be forged');
@@ -37,8 +38,14 @@ class Transaction {
     return result.rows;
   }
 
+  /** Whether any statement was asked for: a decision that remembers everything runs none. */
+  get hasRun(): boolean {
+    return this.#hasRun;
+  }
+
   protected async run<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     if (!this.#open) throw new TypeError('the transaction has ended');
+    this.#hasRun = true;
     const connection = this.#connection;
     return work(typeof connection === 'function' ? await connection() : connection);
   }
