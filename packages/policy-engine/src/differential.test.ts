@@ -1,16 +1,20 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { withCedar } from './cedar.ts';
 import { type CedarPolicies, cedarPolicies } from './cedar-policies.ts';
 import { circumstancesOf } from './circumstances.ts';
 import { compilePolicies } from './compile-policies.ts';
+import { complexityErrors } from './complexity.ts';
 import type { EngineDecision } from './decision.ts';
 import { readPolicySet } from './policy-set.ts';
-import { type DecisionRequest, readRequest } from './request.ts';
+import { type DecisionRequest, type PlainRequest, readRequest } from './request.ts';
 
 /** Sets compared; each is asked `requestsEach` questions. `MONO_DIFFERENTIAL_SETS` for a long run by hand. */
-const sets = Number(process.env.MONO_DIFFERENTIAL_SETS ?? 450);
-const requestsEach = 12;
-const maxDepth = 3;
+const sets = Number(process.env.MONO_DIFFERENTIAL_SETS ?? 250);
+const requestsEach = 20;
+/** Small expressions of one set, each compared by itself. */
+const expressionsEach = 40;
+const actions = ['token.issue', 'token.exchange', 'access'];
 
 const words = ['', 'orders:read', 'orders:write', 'agent:agt_1', 'order', 'usr_1', 'a*b', 'é', '😀', '__proto__'];
 const word = fc.constantFrom(...words);
@@ -23,18 +27,43 @@ const entityLiteral = fc.oneof(
   fc.constantFrom('User::"usr_1"', 'Resource::"order/17"', 'Action::"access"', 'Action::"token.issue"'),
   fc.tuple(type, word).map(([of, id]) => `${of}::${quoted(id)}`),
 );
-const leaf = fc.oneof(
-  word.map(quoted),
-  entityLiteral,
-  fc.constantFrom('1', '2', 'true', '[1]', '[""]', '{a: 1}', '{}'),
+const nested = fc.constantFrom(
+  '[1]',
+  '[1, 1]',
+  '[2, 1]',
+  '[1, 2]',
+  '[""]',
+  '{a: 1}',
+  '{a: 1, b: [2]}',
+  '{b: [2, 2], a: 1}',
+  '{}',
 );
+const literal = fc.oneof(word.map(quoted), entityLiteral, fc.constantFrom('1', '2', 'true', 'false'), nested);
+const few = fc.array(literal, { maxLength: 3 });
+const many = fc.array(literal, { minLength: 9, maxLength: 12 });
+const leaves = {
+  bool: fc.constantFrom('true', 'false', '(context has scope)', '(context has actor)'),
+  long: fc.constantFrom(...['-2', '-1', '0', '1', '2', '9007199254740991', '-9007199254740991', '1024', '1025']),
+  text: fc.oneof(
+    word.map(quoted),
+    fc.constantFrom('context.operation', 'context.actor', 'context["audience"]', 'resource.kind'),
+  ),
+  entity: fc.oneof(fc.constantFrom('principal', 'action', 'resource'), entityLiteral),
+  set: fc.oneof(
+    fc.constantFrom('context.scope', 'context.actors', '[]', '[principal]'),
+    fc.oneof(few, many).map((members) => `[${members.join()}]`),
+    fc.array(fc.oneof(word.map(quoted), fc.constant('context.operation'))).map((members) => `[${members.join()}]`),
+    fc.array(entityLiteral, { maxLength: 10 }).map((members) => `[${members.join()}]`),
+  ),
+  record: fc.constantFrom('context', '{}', '{a: 1}', '{a: 1, b: 2}', '{a: {b: {a: 1}}}', '{"__proto__": 1}'),
+};
 const pattern = fc
   .array(fc.constantFrom('*', '\\*', 'o', 'orders:', 'read', 'r', 'é', '😀', 'a'), { maxLength: 5 })
   .map((parts) => `"${parts.join('')}"`);
 
 /** Expressions in Cedar's text by the type that they have if all goes well; about one operand in ten is of any type. */
-const expressions = fc.letrec<Record<'bool' | 'long' | 'text' | 'entity' | 'set' | 'record' | 'value', string>>(
-  (tie) => {
+const expressionsOf = (maxDepth: number) =>
+  fc.letrec<Record<'bool' | 'long' | 'text' | 'entity' | 'set' | 'record' | 'value', string>>((tie) => {
     const some = (name: 'bool' | 'long' | 'text' | 'entity' | 'set' | 'record') =>
       fc.oneof({ weight: 9, arbitrary: tie(name) }, { weight: 1, arbitrary: tie('value') });
     const form = (operands: readonly fc.Arbitrary<string>[], write: (...texts: string[]) => string) =>
@@ -58,7 +87,7 @@ const expressions = fc.letrec<Record<'bool' | 'long' | 'text' | 'entity' | 'set'
     return {
       bool: fc.oneof(
         { maxDepth },
-        fc.constantFrom('true', 'false', '(context has scope)', '(context has actor)'),
+        leaves.bool,
         infix(bool, '&&', '||'),
         infix(bool, '&&', '||'),
         form([bool], (of) => `!(${of})`),
@@ -90,34 +119,23 @@ const expressions = fc.letrec<Record<'bool' | 'long' | 'text' | 'entity' | 'set'
       ),
       long: fc.oneof(
         { maxDepth },
-        fc.integer({ min: -3, max: 3 }).map(String),
-        fc.constantFrom('9007199254740991', '-9007199254740991', '1024', '1025', '3037000500'),
+        leaves.long,
         infix(long, '+', '-', '*'),
         form([long], (of) => `-(${of})`),
         choice(long),
         member,
       ),
-      text: fc.oneof(
-        { maxDepth },
-        fc.constantFrom('context.operation', 'context.actor', 'context["audience"]', 'resource.kind'),
-        word.map(quoted),
-        choice(text),
-        member,
-        tag,
-      ),
-      entity: fc.oneof({ maxDepth }, fc.constantFrom('principal', 'action', 'resource'), entityLiteral, choice(entity)),
+      text: fc.oneof({ maxDepth }, leaves.text, choice(text), member, tag),
+      entity: fc.oneof({ maxDepth }, leaves.entity, choice(entity)),
       set: fc.oneof(
         { maxDepth },
-        fc.constantFrom('context.scope', 'context.actors', '[]'),
-        fc.array(word.map(quoted), { maxLength: 12 }).map((members) => `[${members.join()}]`),
-        fc.array(entityLiteral, { maxLength: 3 }).map((members) => `[${members.join()}]`),
+        leaves.set,
         fc.array(value, { maxLength: 3 }).map((members) => `[${members.join()}]`),
-        fc.array(leaf, { minLength: 9, maxLength: 10 }).map((members) => `[${members.join()}]`),
         choice(set),
       ),
       record: fc.oneof(
         { maxDepth },
-        fc.constant('context'),
+        leaves.record,
         fc
           .uniqueArray(fc.tuple(attribute, value), { maxLength: 3, selector: ([name]) => name })
           .map((members) => `{${members.map(([name, of]) => `${quoted(name)}: ${of}`).join()}}`),
@@ -125,7 +143,7 @@ const expressions = fc.letrec<Record<'bool' | 'long' | 'text' | 'entity' | 'set'
       ),
       value: fc.oneof(
         { maxDepth },
-        word.map(quoted),
+        fc.oneof(...Object.values(leaves), nested),
         tie('bool'),
         tie('long'),
         tie('text'),
@@ -135,8 +153,10 @@ const expressions = fc.letrec<Record<'bool' | 'long' | 'text' | 'entity' | 'set'
         member,
       ),
     };
-  },
-);
+  });
+
+const expressions = expressionsOf(3);
+const shallow = expressionsOf(1);
 
 const place = (variable: string) =>
   fc.oneof(
@@ -167,7 +187,9 @@ const policy = fc
     place('resource'),
     fc.array(condition, { maxLength: 2 }),
   )
-  .map(([effect, who, what, where, conditions]) => `${effect} (${who}, ${what}, ${where}) ${conditions.join(' ')};`);
+  .map(([effect, who, what, where, conditions]) => `${effect} (${who}, ${what}, ${where}) ${conditions.join(' ')};`)
+  // One in tens of thousands is larger than a policy may be, and is refused before anybody decides by it.
+  .filter((text) => complexityErrors(text).length === 0);
 
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: null });
 const texts = fc.array(word, { maxLength: 10 });
@@ -213,9 +235,142 @@ test('compiled policies decide as Cedar does, well typed or not', { timeout: 30_
   for (const count of Object.values(seen)) expect(count).toBeGreaterThan((sets * requestsEach) / 50);
 });
 
+test('each expression is true, false or an error exactly where it is to Cedar', { timeout: 30_000 + sets * 60 }, () => {
+  const seen = { true: 0, false: 0, error: 0 };
+  const one = fc.oneof({ weight: 9, arbitrary: shallow.bool }, { weight: 1, arbitrary: shallow.value });
+  fc.assert(
+    fc.property(
+      fc.array(one, { minLength: expressionsEach, maxLength: expressionsEach }),
+      fc.array(request, { minLength: 2, maxLength: 2 }),
+      (bodies, requests) => {
+        const policies = readPolicySet(
+          bodies.map((body) => `permit (principal, action, resource) when { ${body} };`).join('\n'),
+        );
+        const compiled = policies.map((policy) => compilePolicies([policy], actions));
+        for (const plain of requests.map(readRequest)) {
+          const at = circumstancesOf(plain);
+          const meant = meaningsByCedar(policies, plain);
+          compiled.forEach((decide, position) => {
+            const meaning = meaningOf(decide?.(at));
+            expect(`${meaning}: ${bodies[position]}`).toBe(`${meant[position]}: ${bodies[position]}`);
+            seen[meaning]++;
+          });
+        }
+      },
+    ),
+    { numRuns: sets },
+  );
+  process.stdout.write(`differential: ${sets * 2 * expressionsEach} expressions, ${JSON.stringify(seen)}\n`);
+  for (const count of Object.values(seen)) expect(count).toBeGreaterThan((sets * 2 * expressionsEach) / 20);
+});
+
+/** Nine members more: a set of that size is looked up by an index. */
+const others = '1, 2, 3, 4, 5, 6, 7, 8, "x"';
+const edges = [
+  ...['<', '<=', '>', '>=', '==', '!='].flatMap((of) => [`1 ${of} 1`, `1 ${of} 2`, `2 ${of} 1`, `1 ${of} "1"`]),
+  ...['1024', '1025', '-1024', '-1025'].map((by) => `9007199254740991 * ${by} != 0`),
+  '9007199254740991 * 1024 + 1023 != 0',
+  '9007199254740991 * 1024 + 1024 != 0',
+  '-9007199254740991 * 1024 - 1024 != 0',
+  '-9007199254740991 * 1024 - 1025 != 0',
+  '-(-9007199254740991 * 1024 - 1024) != 0',
+  '9007199254740991 + 2 == 9007199254740991 + 1',
+  ...['true || 1', '(false || 1) == 1', 'false && 1', '(true && 1) == 1', '1 || true', 'if false then 1 else true'],
+  ...['principal.hasTag(1)', 'principal.hasTag("a")', '"a".hasTag("a")', 'principal.getTag("a") == 1'],
+  ...[
+    '"a" like "a*a"',
+    '"aa" like "a*a"',
+    '"aba" like "*ab*ba*"',
+    '"a*" like "a\\*"',
+    '"ab" like "a\\*"',
+    '"" like "*"',
+  ],
+  ...['"abcab" like "*ab"', '"ab" like "ab*ab"', '"😀" like "*😀*"', '1 like "*"'],
+  ...[
+    '{a: 1, b: 2} == {b: 2, a: 1}',
+    '{a: 1, b: 2} == {a: 1}',
+    '{a: 1} == {a: 1, b: 2}',
+    '{a: 1} == {b: 1}',
+    '{} == []',
+  ],
+  ...['[1, 1, 2] == [2, 1]', '[1] == [1, 2]', '[1, 2] == [1]', '[[1, 2], [2, 1]] == [[1, 2]]', '[] == []'],
+  ...[
+    '[1, 1]',
+    '[2, 1, 1]',
+    '{b: 1, a: [2, 2]}',
+    'User::"a"',
+    'Host::"a"',
+    '"User::\\"a\\""',
+    '"1"',
+    '1',
+    '[]',
+    '{}',
+  ].map((of) => `[${others}, [1, 2], [1], {a: [2], b: 1}, User::"a"].contains(${of})`),
+  `[${others}, [1, 2]] == [[2, 1, 2], "x", 8, 7, 6, 5, 4, 3, 2, 1]`,
+  ...[`[${others}].containsAll([9])`, `[${others}].containsAny([9, 8])`, '[1].containsAny(1)', '[].containsAll([])'],
+  ...['principal in [principal, 1]', 'principal in []', 'principal in 1', '1 in principal', '1 in []'],
+  ...['principal is User in 1', 'principal is Host in 1', '1 is User', 'context has scope.x', 'context has nope.x'],
+  ...['resource.kind == "order"', 'Resource::"order/17".kind == "order"', 'Resource::"order/18" has kind', '1 has a'],
+  ...[
+    'Resource::"order/18".kind == "order"',
+    'action has kind',
+    'principal.kind == 1',
+    '1.isEmpty()',
+    '!1',
+    '-"a" == 1',
+  ],
+];
+
+test('the edges that random expressions seldom reach are those of Cedar', () => {
+  const bodies = edges.map(
+    (body) => `@id("e${edges.indexOf(body)}") permit (principal, action, resource) when { ${body} };`,
+  );
+  const policies = readPolicySet(bodies.join('\n'));
+  const plain = readRequest({
+    principal: 'user:usr_1',
+    action: 'orders:read',
+    resource: { type: 'order', id: '17' },
+    context: { scope: ['orders:read'] },
+  });
+  const meant = meaningsByCedar(policies, plain);
+  const own = policies.map((policy) => meaningOf(compilePolicies([policy], actions)?.(circumstancesOf(plain))));
+  expect(own.map((meaning, at) => `${meaning}: ${edges[at]}`)).toEqual(
+    meant.map((meaning, at) => `${meaning}: ${edges[at]}`),
+  );
+});
+
+type Meaning = 'true' | 'false' | 'error';
+
+function meaningOf(decision: EngineDecision | undefined): Meaning {
+  if (!decision) throw new TypeError('not compiled');
+  if (decision.errors.length > 0) return 'error';
+  return decision.allowed ? 'true' : 'false';
+}
+
+/** What each policy of a set comes to by itself: Cedar names all permits that apply and all that failed. */
+function meaningsByCedar(policies: readonly { name: string; text: string }[], request: PlainRequest): Meaning[] {
+  const answer = withCedar((cedar) => {
+    const resource = { type: 'Resource', id: request.resource.id };
+    return cedar.isAuthorized({
+      principal: { ...request.principal },
+      action: { type: 'Action', id: request.action },
+      resource,
+      context: Object.fromEntries([...request.context].map(([name, of]) => [name, of as string | string[]])),
+      entities: [{ uid: resource, attrs: { kind: request.resource.kind }, parents: [] }],
+      policies: { staticPolicies: Object.fromEntries(policies.map(({ name, text }) => [name, text])) },
+    });
+  });
+  if (answer.type === 'failure') throw new TypeError(answer.errors[0]?.message);
+  const { reason, errors } = answer.response.diagnostics;
+  return policies.map(({ name }) => {
+    if (errors.some(({ policyId }) => policyId === name)) return 'error';
+    return reason.includes(name) ? 'true' : 'false';
+  });
+}
+
 function open(policyText: string): { compiled: NonNullable<ReturnType<typeof compilePolicies>>; cedar: CedarPolicies } {
   const policies = readPolicySet(policyText);
-  const compiled = compilePolicies(policies, ['token.issue', 'token.exchange', 'access']);
+  const compiled = compilePolicies(policies, actions);
   if (!compiled) throw new TypeError(`not compiled: ${policyText}`);
   return { compiled, cedar: cedarPolicies(policyText, Object.fromEntries(policies.map((p) => [p.name, p.text]))) };
 }
