@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tenant } from '@mono-auth/tenants';
 import { askForOwnToken, basic, type Contestant, formRequest, type Served, tokenOfForm } from './contestant.ts';
 import type { Installation } from './installation.ts';
 import { seedSecretClients } from './seed-clients.ts';
 import { seedTenants } from './seed-tenants.ts';
+import { makeDirectory } from './traversable-directory.ts';
 
 export interface ManyTenants {
   readonly row: Contestant;
@@ -36,7 +36,7 @@ export async function manyTenants(
     }),
   ).flat();
   // By file: the generator's line would be tens of megabytes.
-  const directory = mkdtempSync(join(tmpdir(), 'mono-bench-requests-'));
+  const directory = makeDirectory('requests');
   const file = join(directory, 'requests.json');
   writeFileSync(file, JSON.stringify(requests));
   const { issuer } = tenants[0] as Tenant;

@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { base64url, hex } from '@mono-auth/core/encoding';
 import { systemRuntime as runtime } from '@mono-auth/core/runtime';
 import { Database, deriveDatabaseSecrets, startEmbeddedPostgres } from '@mono-auth/database';
 import { createTenantDirectory, type Tenant } from '@mono-auth/tenants';
 import { type ChildProgram, type StartOptions, startProgram } from '../child-program.ts';
+import { makeDirectory } from './traversable-directory.ts';
 
 /** An installation of ours with a PostgreSQL that makes everything durable; its server is a process that comes and goes. */
 export interface Installation {
@@ -25,7 +25,7 @@ export interface Installation {
 const kekBytes = 32;
 
 export async function openInstallation(): Promise<Installation> {
-  const directory = mkdtempSync(join(tmpdir(), 'mono-bench-tokens-'));
+  const directory = makeDirectory('tokens');
   // Started here, not by the server: it would inherit the server's one core.
   const postgres = await startEmbeddedPostgres({
     dataDir: join(directory, 'postgres'),

@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { systemRuntime as runtime } from '@mono-auth/core/runtime';
 import { startProgram } from '../child-program.ts';
 import type { Cores } from './cores.ts';
@@ -8,6 +6,7 @@ import { openInstallation } from './installation.ts';
 import { ourRows } from './our-rows.ts';
 import { type Hot, readHotSpots } from './profile.ts';
 import { measureRows, type Schedule } from './rounds.ts';
+import { makeDirectory } from './traversable-directory.ts';
 
 const functionsShown = 30;
 const packagesShown = 20;
@@ -24,7 +23,7 @@ export async function profileRow(
   cores: Cores,
   { connections, roundMs, warmUpMs }: Schedule,
 ): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'mono-bench-profile-'));
+  const directory = makeDirectory('profile');
   const installation = await openInstallation();
   try {
     // The first start makes tenants and passwords: a start of its own keeps them out of the profile.
