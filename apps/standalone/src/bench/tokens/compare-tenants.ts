@@ -39,12 +39,11 @@ export async function manyTenants(
   const directory = makeDirectory('requests');
   const file = join(directory, 'requests.json');
   writeFileSync(file, JSON.stringify(requests));
-  const { issuer } = tenants[0] as Tenant;
   return {
     row: {
       name: `client_credentials over ${tenants.length} tenants, ${requests.length} clients`,
       ...{ server, tokenOf: tokenOfForm, prepare: async () => ({ requests: file }) },
-      issuer: { issuer, jwksUrl: new URL(`${issuer}/jwks`) },
+      issuers: new Map(tenants.map(({ issuer }) => [issuer, new URL(`${issuer}/jwks`)])),
     },
     forget: () => rmSync(directory, { recursive: true, force: true }),
   };

@@ -85,7 +85,7 @@ describe('rounds', () => {
   const row: Contestant = {
     name: 'a row',
     server: { url: new URL(`http://127.0.0.1:${server.port}`), pid: process.pid },
-    issuer: { issuer: 'https://id.test', jwksUrl: new URL(`http://127.0.0.1:${server.port}/jwks`) },
+    issuers: new Map([['https://id.test', new URL(`http://127.0.0.1:${server.port}/jwks`)]]),
     prepare: async () => ({ requests: [formRequest('/', {})] }),
     tokenOf: () => 'no.token.atall',
   };
