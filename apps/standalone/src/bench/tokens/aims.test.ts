@@ -5,7 +5,17 @@ import { peerNames } from './peer-names.ts';
 import type { Figures } from './rounds.ts';
 
 const figures = (name: string, perSecond: number, p99Ms = 5): Figures => ({
-  ...{ name, perSecond, p99Ms, p50Ms: 1, perSecondOfRounds: [perSecond], answered: 1, cpuPercent: 100, rssMiB: 100 },
+  ...{
+    name,
+    perSecond,
+    p99Ms,
+    p50Ms: 1,
+    perSecondOfRounds: [perSecond],
+    answered: 1,
+    cpuPercent: 50,
+    perCpuSecond: 2 * perSecond,
+    rssMiB: 100,
+  },
 });
 const measured: Measurements = {
   rows: [
@@ -34,6 +44,11 @@ test('an aim is met at its bound and not beyond it, and what was not measured is
     [160, true],
     [261, false],
   ]);
+});
+
+test('ratios stand beside those of processor time, which other work on the machine does not change', () => {
+  const byCpu = judge(measured).map((aim) => aim.byCpu && Number(aim.byCpu.toFixed(3)));
+  expect(byCpu.filter((ratio) => ratio !== undefined)).toEqual([1.25, 0.999, 10, 0.699, 0.849]);
 });
 
 test('what is missing says why', () => {

@@ -11,6 +11,8 @@ import { makeDirectory } from './traversable-directory.ts';
 /** An installation of ours with a PostgreSQL that makes everything durable; its server is a process that comes and goes. */
 export interface Installation {
   readonly baseUrl: string;
+  /** Removed with it. */
+  readonly directory: string;
   readonly kek: Uint8Array;
   readonly database: Database;
   readonly operator: { readonly email: string; readonly password: string };
@@ -46,7 +48,7 @@ export async function openInstallation(): Promise<Installation> {
   let firstSlug = '';
   let running: ChildProgram | undefined;
   return {
-    ...{ baseUrl, kek, database, operator },
+    ...{ baseUrl, directory, kek, database, operator },
     async serve(start, settings = {}) {
       const server = startProgram('../main.ts', { ...env, ...settings }, { quiet: true, ...start });
       running = server;

@@ -69,7 +69,8 @@ export async function measureTokens({ schedule, many }: Options, cores: Cores): 
 const notes = [
   'The whole server, every token recorded with fsync before its answer.',
   'Every answer was 2xx, and a token of each row was verified with the keys of its issuer. Assertions are signed before a',
-  'round, each for one request. Below 90 % CPU something other than the server was the limit.',
+  'round, each for one request. Below 90 % CPU something other than the server was the limit',
+  'and its rate says little: `per CPU s` then is what to compare. It holds the server alone, not its PostgreSQL.',
 ];
 
 function machine(cores: Cores, before: number[]): Report['machine'] {
@@ -90,9 +91,8 @@ async function besideManyTenants(ground: Ground, own: Contestant, size: Options[
   const installation = await openInstallation();
   try {
     const server = await installation.serve({ launcher: ground.cores.server });
-    const { row, forget } = await manyTenants(installation, servedBy(installation, server), size);
+    const row = await manyTenants(installation, servedBy(installation, server), size);
     const [one, many] = (await measureInTurn(ground, [own, row])) as [Figures, Figures];
-    forget();
     return { one, many };
   } finally {
     await installation.remove();
