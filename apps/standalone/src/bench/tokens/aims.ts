@@ -10,6 +10,8 @@ export interface Aim {
   /** Undefined where it could not be measured. */
   readonly value: number | undefined;
   readonly unit: 'x' | 'ms' | 'MiB' | '%';
+  /** The same ratio of tokens for a second of the servers' processor time. */
+  readonly byCpu?: number | undefined;
   readonly met: boolean | undefined;
   /** Why there is no value, or what stands in its way. */
   readonly note?: string;
@@ -44,7 +46,7 @@ export function judge(measured: Measurements): Aim[] {
     note = 'not served yet',
   ) => {
     const value = a && b ? a.perSecond / b.perSecond : undefined;
-    return atLeast(what, value, min, note);
+    return { ...atLeast(what, value, min, note), byCpu: cpuRatio(a, b) };
   };
   const { exchangeByBasic, exchangeByAssertion } = ourNames;
   const exchange = figures(exchangeByBasic);
@@ -61,10 +63,15 @@ export function judge(measured: Measurements): Aim[] {
     {
       ...{ what: `${many?.name ?? 'many tenants'} / one tenant, one client`, unit: '%', value: change },
       ...{ aim: `+-${flatPercentMax} %`, met: change === undefined ? undefined : Math.abs(change) <= flatPercentMax },
+      byCpu: cpuRatio(many, one),
     },
     atMost('memory after tokens only', tokensOnlyMiB, memoryMiBMax.tokensOnly, 'MiB'),
     atMost('memory with Better Auth and wasm loaded', everythingMiB, memoryMiBMax.everything, 'MiB'),
   ];
+}
+
+function cpuRatio(a: Figures | undefined, b: Figures | undefined): number | undefined {
+  return a?.perCpuSecond && b?.perCpuSecond ? a.perCpuSecond / b.perCpuSecond : undefined;
 }
 
 function atLeast(what: string, value: number | undefined, min: number, note: string): Aim {

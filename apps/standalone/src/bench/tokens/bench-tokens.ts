@@ -19,7 +19,7 @@ export async function benchTokens(args: readonly string[]): Promise<void> {
     return;
   }
   const cores = chooseCores();
-  if (options.profile !== undefined) return profileRow(options.profile, cores, options.schedule);
+  if (options.profile !== undefined) return profileRow(options.profile, cores, options);
   const report = await measureTokens(options, cores);
   const json = `${JSON.stringify(report, undefined, 2)}\n`;
   if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, json);

@@ -1,16 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tenant } from '@mono-auth/tenants';
 import { askForOwnToken, basic, type Contestant, formRequest, type Served, tokenOfForm } from './contestant.ts';
 import type { Installation } from './installation.ts';
 import { seedSecretClients } from './seed-clients.ts';
 import { seedTenants } from './seed-tenants.ts';
-
-export interface ManyTenants {
-  readonly row: Contestant;
-  forget(): void;
-}
 
 /**
  * A row whose requests go round all tenants and, with every lap, to other clients of theirs: no request meets the tenant of
@@ -20,7 +14,7 @@ export async function manyTenants(
   installation: Installation,
   server: Served,
   { tenants: tenantCount, clients: clientCount }: { readonly tenants: number; readonly clients: number },
-): Promise<ManyTenants> {
+): Promise<Contestant> {
   const tenants = await seedTenants(installation, tenantCount);
   const each = Math.ceil(clientCount / tenantCount);
   const ofTenants: { tenant: Tenant; clients: readonly { id: string; secret: string }[] }[] = [];
@@ -36,16 +30,11 @@ export async function manyTenants(
     }),
   ).flat();
   // By file: the generator's line would be tens of megabytes.
-  const directory = mkdtempSync(join(tmpdir(), 'mono-bench-requests-'));
-  const file = join(directory, 'requests.json');
+  const file = join(installation.directory, 'requests.json');
   writeFileSync(file, JSON.stringify(requests));
-  const { issuer } = tenants[0] as Tenant;
   return {
-    row: {
-      name: `client_credentials over ${tenants.length} tenants, ${requests.length} clients`,
-      ...{ server, tokenOf: tokenOfForm, prepare: async () => ({ requests: file }) },
-      issuer: { issuer, jwksUrl: new URL(`${issuer}/jwks`) },
-    },
-    forget: () => rmSync(directory, { recursive: true, force: true }),
+    name: `client_credentials over ${tenants.length} tenants, ${requests.length} clients`,
+    ...{ server, tokenOf: tokenOfForm, prepare: async () => ({ requests: file }) },
+    issuers: new Map(tenants.map(({ issuer }) => [issuer, new URL(`${issuer}/jwks`)])),
   };
 }

@@ -4,7 +4,7 @@ import type { Tenant } from '@mono-auth/tenants';
 import { accessTokenType, basic, type Contestant, type Load, scope, target } from './contestant.ts';
 import type { SecretClient } from './seed-clients.ts';
 
-interface Parts extends Pick<Contestant, 'server' | 'issuer'> {
+interface Parts extends Pick<Contestant, 'server' | 'issuers'> {
   readonly tenant: Tenant;
   readonly client: SecretClient;
   subjectToken(): Promise<string>;
@@ -21,7 +21,7 @@ export function exchangeMethod(): DescMethod | undefined {
 }
 
 /** The same exchange as a unary call of the Connect protocol, in both of its encodings. */
-export function connectRows({ tenant, client, server, issuer, subjectToken }: Parts): Contestant[] {
+export function connectRows({ tenant, client, server, issuers, subjectToken }: Parts): Contestant[] {
   const method = exchangeMethod();
   if (!method) return [];
   const path = `${new URL(tenant.issuer).pathname}/rpc/${method.parent.typeName}/${method.name}`;
@@ -39,12 +39,12 @@ export function connectRows({ tenant, client, server, issuer, subjectToken }: Pa
   const tokenOf = (answer: JsonObject) => String(answer.accessToken);
   return [
     {
-      ...{ name: connectNames.json, server, issuer },
+      ...{ name: connectNames.json, server, issuers },
       prepare: async () => load('application/json', JSON.stringify(toJson(method.input, await message())), 'utf8'),
       tokenOf: (body) => tokenOf(JSON.parse(body) as JsonObject),
     },
     {
-      ...{ name: connectNames.proto, server, issuer },
+      ...{ name: connectNames.proto, server, issuers },
       prepare: async () =>
         load('application/proto', Buffer.from(toBinary(method.input, await message())).toString('base64'), 'base64'),
       tokenOf: (body) =>

@@ -14,8 +14,8 @@ export interface Contestant {
   prepare(expected: number): Promise<Load>;
   /** The access token of an answer. */
   tokenOf(body: string): string;
-  /** Who must have signed it. */
-  readonly issuer: Issuer;
+  /** Who may have signed it, each with where its keys are. */
+  readonly issuers: Issuers;
 }
 
 /** A process that is measured: whose processor time and memory count. */
@@ -24,10 +24,8 @@ export interface Served {
   readonly pid: number;
 }
 
-export interface Issuer {
-  readonly issuer: string;
-  readonly jwksUrl: URL;
-}
+/** Issuer (RFC 8414 §2) → its `jwks_uri`. */
+export type Issuers = ReadonlyMap<string, URL>;
 
 export const grants = {
   clientCredentials: 'client_credentials',

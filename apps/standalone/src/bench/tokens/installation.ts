@@ -1,16 +1,18 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { base64url, hex } from '@mono-auth/core/encoding';
 import { systemRuntime as runtime } from '@mono-auth/core/runtime';
 import { Database, deriveDatabaseSecrets, startEmbeddedPostgres } from '@mono-auth/database';
 import { createTenantDirectory, type Tenant } from '@mono-auth/tenants';
 import { type ChildProgram, type StartOptions, startProgram } from '../child-program.ts';
+import { makeDirectory } from './traversable-directory.ts';
 
 /** An installation of ours with a PostgreSQL that makes everything durable; its server is a process that comes and goes. */
 export interface Installation {
   readonly baseUrl: string;
+  /** Removed with it. */
+  readonly directory: string;
   readonly kek: Uint8Array;
   readonly database: Database;
   readonly operator: { readonly email: string; readonly password: string };
@@ -25,7 +27,7 @@ export interface Installation {
 const kekBytes = 32;
 
 export async function openInstallation(): Promise<Installation> {
-  const directory = mkdtempSync(join(tmpdir(), 'mono-bench-tokens-'));
+  const directory = makeDirectory('tokens');
   // Started here, not by the server: it would inherit the server's one core.
   const postgres = await startEmbeddedPostgres({
     dataDir: join(directory, 'postgres'),
@@ -46,7 +48,7 @@ export async function openInstallation(): Promise<Installation> {
   let firstSlug = '';
   let running: ChildProgram | undefined;
   return {
-    ...{ baseUrl, kek, database, operator },
+    ...{ baseUrl, directory, kek, database, operator },
     async serve(start, settings = {}) {
       const server = startProgram('../main.ts', { ...env, ...settings }, { quiet: true, ...start });
       running = server;

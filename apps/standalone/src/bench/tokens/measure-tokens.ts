@@ -30,7 +30,7 @@ export async function measureTokens({ schedule, many }: Options, cores: Cores): 
   try {
     let server = await installation.serve({ launcher: cores.server });
     const ours = await ourRows(installation, servedBy(installation, server));
-    const rows = await measureRows(ours, generator, schedule);
+    const rows = await measureInTurn(ground, ours);
     const [own] = ours.filter(({ name }) => name === ourNames.ownByBasic) as [Contestant];
     const tenants = await besideManyTenants(ground, own, many);
     const processes = await besideTwoProcesses(ground, own);
@@ -69,7 +69,8 @@ export async function measureTokens({ schedule, many }: Options, cores: Cores): 
 const notes = [
   'The whole server, every token recorded with fsync before its answer.',
   'Every answer was 2xx, and a token of each row was verified with the keys of its issuer. Assertions are signed before a',
-  'round, each for one request. Below 90 % CPU something other than the server was the limit.',
+  'round, each for one request. Below 90 % CPU something other than the server was the limit',
+  'and its rate says little: `per CPU s` then is what to compare. It holds the server alone, not its PostgreSQL.',
 ];
 
 function machine(cores: Cores, before: number[]): Report['machine'] {
@@ -86,26 +87,32 @@ function servedBy({ baseUrl }: Installation, { pid }: ChildProgram): Served {
   return { url: new URL(baseUrl), pid };
 }
 
-async function besideManyTenants({ cores, generator, schedule }: Ground, own: Contestant, size: Options['many']) {
+async function besideManyTenants(ground: Ground, own: Contestant, size: Options['many']) {
   const installation = await openInstallation();
   try {
-    const server = await installation.serve({ launcher: cores.server });
-    const { row, forget } = await manyTenants(installation, servedBy(installation, server), size);
-    const [one, many] = (await measureRows([own, row], generator, schedule)) as [Figures, Figures];
-    forget();
+    const server = await installation.serve({ launcher: ground.cores.server });
+    const row = await manyTenants(installation, servedBy(installation, server), size);
+    const [one, many] = (await measureInTurn(ground, [own, row])) as [Figures, Figures];
     return { one, many };
   } finally {
     await installation.remove();
   }
 }
 
+/** Says each figure as soon as it is there: a whole run takes minutes. */
+async function measureInTurn({ generator, schedule }: Ground, rows: readonly Contestant[]): Promise<Figures[]> {
+  const figures = await measureRows(rows, generator, schedule);
+  for (const { name, perSecond } of figures) process.stderr.write(`${name}: ${perSecond.toFixed(0)} tokens/s\n`);
+  return figures;
+}
+
 /** The second process is where the generator is on a machine of two cores. */
-async function besideTwoProcesses({ generator, schedule, cores }: Ground, own: Contestant) {
+async function besideTwoProcesses(ground: Ground, own: Contestant) {
   const installation = await openInstallation();
   try {
     let server: ChildProgram;
     try {
-      server = await installation.serve({ launcher: cores.twoServers }, { MONO_PROCESSES: '2' });
+      server = await installation.serve({ launcher: ground.cores.twoServers }, { MONO_PROCESSES: '2' });
     } catch (error) {
       return { rows: [], refused: `refused: ${(error as Error).message}` };
     }
@@ -113,7 +120,7 @@ async function besideTwoProcesses({ generator, schedule, cores }: Ground, own: C
     const two = rows
       .filter(({ name }) => name === own.name)
       .map((row) => ({ ...row, name: `${row.name}, 2 processes` }));
-    return { rows: await measureRows([own, ...two], generator, schedule), refused: undefined };
+    return { rows: await measureInTurn(ground, [own, ...two]), refused: undefined };
   } finally {
     await installation.remove();
   }

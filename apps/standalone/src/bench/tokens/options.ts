@@ -19,7 +19,7 @@ export const usage = `npm run bench -- tokens [--quick] [--rounds N] [--seconds 
   --seconds N      length of a round (default 4)
   --json           the report as JSON on stdout, without the table
   --json-file FILE the same into a file, beside the table
-  --profile ROW    no comparison: one row of ours under Bun's profiler, its hottest functions and packages`;
+  --profile ROW    no comparison: one row of ours, or "tenants", under Bun's profiler, its hottest functions and packages`;
 
 const whole = { rounds: 5, seconds: 4, warmUpMs: 2_000, many: { tenants: 1_000, clients: 100_000 } };
 const quick = { rounds: 2, seconds: 0.4, warmUpMs: 200, many: { tenants: 5, clients: 50 } };

@@ -38,9 +38,9 @@ export async function ourRows(installation: Installation, server: Served): Promi
   const subjectToken = keepFresh(() => person.token({ audience: tenant.issuer, scope }));
 
   const path = `${new URL(tenant.issuer).pathname}/oauth2/token`;
-  const issuer = { issuer: tenant.issuer, jwksUrl: new URL(`${tenant.issuer}/jwks`) };
+  const issuers = new Map([[tenant.issuer, new URL(`${tenant.issuer}/jwks`)]]);
   const row = (name: string, prepare: Contestant['prepare']): Contestant => ({
-    ...{ name, server, prepare, issuer },
+    ...{ name, server, prepare, issuers },
     tokenOf: tokenOfForm,
   });
   const always = (...request: Parameters<typeof formRequest>): Load => ({ requests: [formRequest(...request)] });
@@ -55,7 +55,7 @@ export async function ourRows(installation: Installation, server: Served): Promi
     row(ourNames.ownByAssertion, async (count) => asserted(askForOwnToken, count)),
     row(ourNames.exchangeByBasic, async () => always(path, askToExchange(await subjectToken()), basic(byBasic))),
     row(ourNames.exchangeByAssertion, async (count) => asserted(askToExchange(await subjectToken()), count)),
-    ...connectRows({ tenant, server, issuer, subjectToken, client: byBasic }),
+    ...connectRows({ tenant, server, issuers, subjectToken, client: byBasic }),
   ];
 }
 

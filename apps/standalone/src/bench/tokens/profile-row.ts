@@ -1,14 +1,18 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { systemRuntime as runtime } from '@mono-auth/core/runtime';
 import { startProgram } from '../child-program.ts';
+import { manyTenants } from './compare-tenants.ts';
+import type { Served } from './contestant.ts';
 import type { Cores } from './cores.ts';
-import { openInstallation } from './installation.ts';
+import { type Installation, openInstallation } from './installation.ts';
+import type { Options } from './options.ts';
 import { ourRows } from './our-rows.ts';
 import { type Hot, readHotSpots } from './profile.ts';
-import { measureRows, type Schedule } from './rounds.ts';
+import { measureRows } from './rounds.ts';
+import { makeDirectory } from './traversable-directory.ts';
 
+/** Chooses the row over many tenants. */
+const manyName = 'tenants';
 const functionsShown = 30;
 const packagesShown = 20;
 /** Left out at the end of the load, when connections close, milliseconds. */
@@ -19,12 +23,9 @@ const marginMs = 100;
  * no figure of the comparison.
  * @throws Error when no row has `name` in its name.
  */
-export async function profileRow(
-  name: string,
-  cores: Cores,
-  { connections, roundMs, warmUpMs }: Schedule,
-): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'mono-bench-profile-'));
+export async function profileRow(name: string, cores: Cores, { schedule, many }: Options): Promise<void> {
+  const { connections, roundMs, warmUpMs } = schedule;
+  const directory = makeDirectory('profile');
   const installation = await openInstallation();
   try {
     // The first start makes tenants and passwords: a start of its own keeps them out of the profile.
@@ -32,9 +33,7 @@ export async function profileRow(
     const flags = ['--cpu-prof', `--cpu-prof-dir=${directory}`];
     const server = await installation.serve({ launcher: cores.server, flags });
     const generator = startProgram('./tokens/load-program.ts', {}, { launcher: cores.generator });
-    const rows = await ourRows(installation, { url: new URL(installation.baseUrl), pid: server.pid });
-    const row = rows.find((candidate) => candidate.name.includes(name));
-    if (!row) throw new Error(`--profile: no row has that name; allowed: ${rows.map((one) => one.name).join(' | ')}`);
+    const row = await findRow(name, installation, { url: new URL(installation.baseUrl), pid: server.pid }, many);
     const [figures] = await measureRows([row], generator, { rounds: 1, roundMs, warmUpMs, connections });
     const loadEndedMs = runtime.monotonicMs();
     await generator.end();
@@ -51,6 +50,15 @@ export async function profileRow(
     await installation.remove();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+async function findRow(name: string, installation: Installation, served: Served, many: Options['many']) {
+  if (name === manyName) return manyTenants(installation, served, many);
+  const rows = await ourRows(installation, served);
+  const row = rows.find((candidate) => candidate.name.includes(name));
+  if (row) return row;
+  const names = [...rows.map((one) => one.name), manyName];
+  throw new Error(`--profile: no row has that name; allowed, or a part of one: ${names.join(' | ')}`);
 }
 
 function print(title: string, spots: readonly Hot[]): void {

@@ -32,24 +32,30 @@ export function printReport({ machine, schedule, sections, absent, aims, notes }
     `${connections} connections, ${rounds} alternating rounds of ${roundMs} ms after ${warmUpMs} ms of warm-up, medians of the rounds\n`,
   );
   for (const { title, rows } of sections) {
-    line(title, 'tokens/s', 'p50 ms', 'p99 ms', 'slowest', 'fastest', 'CPU %', 'RSS MiB');
+    line(title, 'tokens/s', 'p50 ms', 'p99 ms', 'slowest', 'fastest', 'CPU %', 'per CPU s', 'RSS MiB');
     for (const row of rows) {
-      const { perSecond, p50Ms, p99Ms, perSecondOfRounds, cpuPercent, rssMiB } = row;
+      const { perSecond, p50Ms, p99Ms, perSecondOfRounds, cpuPercent, perCpuSecond, rssMiB } = row;
       line(
         row.name,
         ...[perSecond.toFixed(0), p50Ms.toFixed(2), p99Ms.toFixed(2)],
         ...[Math.min(...perSecondOfRounds).toFixed(0), Math.max(...perSecondOfRounds).toFixed(0)],
-        ...[cpuPercent?.toFixed(0) ?? '-', rssMiB.toFixed(0)],
+        ...[cpuPercent?.toFixed(0) ?? '-', perCpuSecond?.toFixed(0) ?? '-', rssMiB.toFixed(0)],
       );
     }
     console.log('');
   }
   for (const { name, why } of absent) console.log(`${name}: ${why}`);
   if (absent.length > 0) console.log('');
-  line('aims', 'aim', 'is', 'met');
-  for (const { what, aim, value, unit, met, note } of aims) {
+  line('aims', 'aim', 'is', 'by CPU s', 'met');
+  for (const { what, aim, value, byCpu, unit, met, note } of aims) {
     const is = value === undefined ? '-' : `${value.toFixed(unit === 'x' ? 2 : 0)}${unit === 'x' ? 'x' : ` ${unit}`}`;
-    line(what, aim, is, met === undefined ? (note ?? '-') : met ? 'yes' : 'no');
+    line(
+      what,
+      aim,
+      is,
+      byCpu === undefined ? '-' : `${byCpu.toFixed(2)}x`,
+      met === undefined ? (note ?? '-') : met ? 'yes' : 'no',
+    );
   }
   console.log(`\n${notes.join('\n')}`);
 }

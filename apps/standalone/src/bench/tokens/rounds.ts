@@ -22,6 +22,8 @@ export interface Figures {
   readonly answered: number;
   /** Of one core that the server used; below 90 % something else set the limit. */
   readonly cpuPercent: number | undefined;
+  /** Tokens for a second of the server's own processor time: what a machine with other work does not change. */
+  readonly perCpuSecond: number | undefined;
   readonly rssMiB: number;
 }
 
@@ -95,6 +97,7 @@ function figuresOf(name: string, rounds: readonly RoundFigures[]): Figures {
     p99Ms: of(({ p99Ms }) => p99Ms),
     perSecondOfRounds: rounds.map(perSecondOf),
     answered: rounds.reduce((sum, { answered }) => sum + answered, 0),
+    perCpuSecond: counted ? of(({ cpuMs = 0, answered }) => (answered / cpuMs) * 1_000) : undefined,
     cpuPercent: counted ? of(({ cpuMs = 0, elapsedMs }) => (cpuMs / elapsedMs) * 100) : undefined,
     rssMiB: rounds.at(-1)?.rssMiB ?? Number.NaN,
   };
