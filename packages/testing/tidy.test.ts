@@ -216,6 +216,21 @@ const plants: readonly Plant[] = [
       ['packages/policy/src/planted.ts', "import * as c from '@cedar-policy/cedar-wasm/nodejs';", '@cedar-policy/'],
       ['apps/gateway/src/planted.ts', "import { buildCommand } from '@stricli/core';", '@stricli/core does not belong'],
       ['packages/cache/src/planted.ts', 'await Bun.redis.get("a");', 'Bun.redis does not belong'],
+      [
+        'apps/standalone/src/bench/tokens/planted.ts',
+        "import { betterAuth } from 'better-auth';",
+        'better-auth does not belong in apps/standalone',
+      ],
+      [
+        'apps/standalone/src/bench/tokens/peers/planted.ts',
+        "import { Redis } from 'ioredis';",
+        'ioredis does not belong in apps/standalone',
+      ],
+      [
+        'apps/standalone/src/planted.ts',
+        "import './bench/tokens/peers/better-auth.ts';",
+        'a peer is started in a process of its own',
+      ],
       ['packages/audit/src/planted.ts', "import { SQL } from 'bun';", "Bun's own database driver does not belong"],
     ] as const
   ).map(([path, text, says]): Plant => ({ what: text, rule: 'rooms', files: { [path]: text }, says })),
@@ -224,6 +239,7 @@ const plants: readonly Plant[] = [
     [
       ['apps/gateway/src/planted.ts', "import express from 'express';", 'HTTP is served by Hono'],
       ['packages/identity/src/planted.ts', "import NextAuth from 'next-auth';", 'people are proven by Better Auth'],
+      ['apps/standalone/src/planted.ts', "import Provider from 'oidc-provider';", 'people are proven by Better Auth'],
       ['packages/transport/src/planted.ts', "import { Server } from '@grpc/grpc-js';", 'RPCs are Connect'],
       ['packages/queue/src/planted.ts', "import PgBoss from 'pg-boss';", 'jobs are BullMQ'],
     ] as const
@@ -529,6 +545,8 @@ describe('what is in order is left alone', () => {
     ['tenant-literals', 'packages/feed/src/planted.ts', "if (access.scope === 'platform') f('the platform log');"],
     ['size', 'packages/feed/src/planted.ts', `describe('a', () => {\n${'f();\n'.repeat(80)}});\n`],
     ['rooms', 'packages/testing/src/planted.ts', "import { Client } from 'pg';"],
+    ['rooms', 'apps/standalone/src/bench/tokens/peers/planted.ts', "import { betterAuth } from 'better-auth';"],
+    ['serving', 'apps/standalone/src/bench/tokens/peers/planted.ts', "import Provider from 'oidc-provider';"],
     ['layers', 'packages/feed/src/planted.test.ts', "import { fakeRuntime } from '@mono-auth/testing';"],
     [
       'dead-exports',

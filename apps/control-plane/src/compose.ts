@@ -161,7 +161,10 @@ function composeParts(
   const rootTenant = async () => (await requireTenant(tenants.bySlug(platformSlug))).id;
   const keys = openKeyring({ database, runtime, kms, platformIssuer, rootTenant, keyLife: deps.keyLife });
   const feed = new Feed({ database, ephemeral, keys, runtime });
-  const policies = createPolicySource({ database });
+  const policies = createPolicySource({
+    database,
+    onBackgroundError: (err) => deps.log.error({ err }, 'policy'),
+  });
   const minter = openMinter({ keys, feed, baseUrl });
   const onRefusal = (refusal: Refusal) => {
     if (refusal.reason === 'internal') deps.log.error({ err: refusal.cause }, 'internal error');

@@ -5,6 +5,7 @@ import {
   type Context,
   isCode,
   isGenerated,
+  isPeer,
   isTest,
   lineOf,
   type Rule,
@@ -43,11 +44,11 @@ function isForeign(specifier: string): boolean {
   return !isRelative(specifier) && !specifier.startsWith('node:') && !/^bun(?::|$)/.test(specifier);
 }
 
-/** Tests and the configuration of tools may also use what their package or the root declares for development. */
+/** Tests, the peers of a benchmark and the configuration of tools may also use what their package or the root declares for development. */
 function declared(unit: Unit, file: SourceFile, context: Context): ReadonlySet<string> {
   const { manifest } = unit;
   const lists = [manifest.dependencies, manifest.optionalDependencies, manifest.peerDependencies];
-  if (isTest(file.path) || /\.config\.m?ts$/.test(file.path))
+  if (isTest(file.path) || isPeer(file.path) || /\.config\.m?ts$/.test(file.path))
     lists.push(manifest.devDependencies, context.root.devDependencies);
   // `npm run generate` runs in the work tree only; it is no part of what is served.
   if (file.path.startsWith('packages/proto/generate/')) lists.push(context.root.devDependencies);

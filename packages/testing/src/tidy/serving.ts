@@ -1,6 +1,6 @@
 import { type ImportedName, moduleOf, packageOf } from './modules.ts';
 import { scanOf } from './scan.ts';
-import { isCode, isTest, type Rule, type SourceFile, type Violation } from './source.ts';
+import { isCode, isPeer, isTest, type Rule, type SourceFile, type Violation } from './source.ts';
 
 interface Served {
   readonly dir: string;
@@ -64,7 +64,7 @@ export const serving: Rule = (files) => {
   const replaced = code.flatMap((file) =>
     moduleOf(file).references.flatMap(({ specifier, line }): Violation[] => {
       const rival = rivals.find(({ modules }) => modules.test(packageOf(specifier)));
-      if (rival === undefined) return [];
+      if (rival === undefined || isPeer(file.path)) return [];
       return [{ path: file.path, line, rule: 'serving', message: `${specifier}: ${rival.instead}` }];
     }),
   );

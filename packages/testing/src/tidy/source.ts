@@ -75,6 +75,14 @@ export function isTest(path: string): boolean {
   return /\.test\.tsx?$/.test(path);
 }
 
+/**
+ * A program of somebody else's library that a benchmark measures beside ours. It runs in a process of its own, is started and
+ * never imported, and so serves nobody.
+ */
+export function isPeer(path: string): boolean {
+  return /^apps\/standalone\/src\/bench\/[^/]+\/peers\/[^/]+\.ts$/.test(path);
+}
+
 /** Written by `npm run generate`; its style is the generator's. */
 export function isGenerated(path: string): boolean {
   return path.startsWith('packages/proto/src/');

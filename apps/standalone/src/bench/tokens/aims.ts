@@ -32,7 +32,7 @@ export interface Measurements {
 const latencyMsMax = 20;
 const memoryMiBMax = { tokensOnly: 160, everything: 260 };
 const flatPercentMax = 15;
-const noPeer = 'not measured: the peer is not part of this tree';
+const noPeer = 'not measured';
 const notServed = 'not served yet';
 
 export function judge(measured: Measurements): Aim[] {

@@ -8,6 +8,7 @@ import type { Contestant, Served } from './contestant.ts';
 import type { Cores } from './cores.ts';
 import { type Installation, openInstallation } from './installation.ts';
 import { measureMemory } from './measure-memory.ts';
+import { withPeers } from './measure-peers.ts';
 import type { Options } from './options.ts';
 import { ourNames, ourRows } from './our-rows.ts';
 import type { Report } from './report.ts';
@@ -30,7 +31,7 @@ export async function measureTokens({ schedule, many }: Options, cores: Cores): 
   try {
     let server = await installation.serve({ launcher: cores.server });
     const ours = await ourRows(installation, servedBy(installation, server));
-    const rows = await measureInTurn(ground, ours);
+    const rows = await withPeers({ launcher: cores.server }, (peers) => measureInTurn(ground, [...ours, ...peers]));
     const [own] = ours.filter(({ name }) => name === ourNames.ownByBasic) as [Contestant];
     const tenants = await besideManyTenants(ground, own, many);
     const processes = await besideTwoProcesses(ground, own);
@@ -46,7 +47,7 @@ export async function measureTokens({ schedule, many }: Options, cores: Cores): 
       machine: machine(cores, before),
       schedule,
       sections: [
-        { title: 'one tenant', rows },
+        { title: 'one tenant, and the peers', rows },
         { title: 'how many tenants there are', rows: [tenants.one, tenants.many] },
         ...(processes.rows.length > 0 ? [{ title: 'two processes', rows: processes.rows }] : []),
       ],
@@ -67,9 +68,10 @@ export async function measureTokens({ schedule, many }: Options, cores: Cores): 
 }
 
 const notes = [
-  'The whole server, every token recorded with fsync before its answer.',
+  'ours: the whole server, every token recorded with fsync before its answer. Peers: their own servers on the same Bun;',
+  'oidc-provider keeps all in memory and records nothing; Better Auth reads PostgreSQL and records nothing.',
   'Every answer was 2xx, and a token of each row was verified with the keys of its issuer. Assertions are signed before a',
-  'round, each for one request. Below 90 % CPU something other than the server was the limit',
+  'round, each for one request. The peers take client_secret_basic. Below 90 % CPU something other than the server was the limit',
   'and its rate says little: `per CPU s` then is what to compare. It holds the server alone, not its PostgreSQL.',
 ];
 
