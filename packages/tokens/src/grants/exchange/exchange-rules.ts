@@ -1,7 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { Actor, Principal } from '@mono-auth/core/principal';
-import { soleAudience, type VerifiedClaims } from '../access-token.ts';
-import type { GrantSession } from '../grant-session.ts';
+import { soleAudience, type VerifiedClaims } from '../../access-token.ts';
+import type { GrantSession } from '../../grant-session.ts';
 
 /** Who acts from now on, with those who stand behind it. */
 export interface CurrentActor {
