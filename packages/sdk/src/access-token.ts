@@ -44,7 +44,7 @@ export function splitToken(token: string): TokenParts {
  * @throws Refusal `denied` when `tenant_id` or `scope` is missing, empty or malformed; `not_authenticated` for the rest.
  */
 export function readClaims(payload: Readonly<Record<string, unknown>>): AccessTokenClaims {
-  const { tenant_id, scope, sub, client_id, jti, iat, exp, ep, fs, sid, grants, pjti, act, cnf } = payload;
+  const { tenant_id, scope, sub, client_id, jti, iat, exp, ep, fs, sid, grants, pjti, pcid, act, cnf } = payload;
   if (!isId('ten', tenant_id)) throw new Refusal('denied', 'the token names no tenant');
   if (typeof scope !== 'string' || !parseScope(scope)?.length)
     throw new Refusal('denied', 'the token carries no scope');
@@ -55,8 +55,9 @@ export function readClaims(payload: Readonly<Record<string, unknown>>): AccessTo
   if (!isCount(iat) || !isCount(exp)) throw notAuthentic('its iat or exp is missing');
   if (!isCount(ep) || !isCount(fs)) throw notAuthentic('its ep or fs is missing');
   if (sid !== undefined && !isFilled(sid)) throw notAuthentic('its sid is malformed');
-  if (!isListOfNames(grants) || !isListOfNames(pjti)) throw notAuthentic('its grants or pjti are malformed');
-  if ((pjti?.length ?? 0) > ancestorsMax) throw notAuthentic('it has too many ancestors');
+  if (![grants, pjti, pcid].every(isListOfNames)) throw notAuthentic('its grants, pjti or pcid are malformed');
+  if ([pjti, pcid].some((names) => ((names as string[] | undefined)?.length ?? 0) > ancestorsMax))
+    throw notAuthentic('it has too many ancestors');
   checkActors(act);
   if (cnf !== undefined && !isFilled((cnf as { jkt?: unknown } | null)?.jkt))
     throw notAuthentic('its cnf is malformed');

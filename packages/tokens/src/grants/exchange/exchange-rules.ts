@@ -1,6 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
-import type { Actor, Principal } from '@mono-auth/core/principal';
-import { soleAudience, type VerifiedClaims } from '../../access-token.ts';
+import { type Actor, type Principal, principalKind } from '@mono-auth/core/principal';
+import { intersectScope } from '@mono-auth/minting';
+import { scopeOf, soleAudience, type VerifiedClaims } from '../../access-token.ts';
 import type { GrantSession } from '../../grant-session.ts';
 
 /** Who acts from now on, with those who stand behind it. */
@@ -63,4 +64,64 @@ function provenActor({ client, principal, tenant }: Exchanger, token: VerifiedCl
   const isAgent = client.kind === 'host' && token.sub.startsWith('agent:');
   if (isAgent && token.act?.sub === principal && !token.act.act) return { sub: token.sub, act: token.act };
   throw new Refusal('invalid_request', 'actor_token: it speaks neither of this client nor of an agent on its host');
+}
+
+/** What an edge allows at most. No audiences: all that the client may reach. */
+export interface ConsentTerms {
+  readonly scopes: readonly string[];
+  readonly audiences: readonly string[];
+}
+
+/**
+ * Whose word the actor needs before it acts: an agent that acts for a person needs that person's, given in `may_act` or by an
+ * edge. Its owner has given it by owning it, but what the owner has said of it counts. A service that the token was sent to
+ * needs none: sending it was the word.
+ */
+export function needsConsent(
+  subject: VerifiedClaims,
+  actor: Principal,
+  owner: string | undefined,
+): 'no' | 'where there is one' | 'yes' | 'impossible' {
+  if (principalKind(subject.sub) !== 'user' || subject.may_act?.sub === actor) return 'no';
+  const kind = principalKind(actor);
+  // A host that left its agent out would need nobody's word for what the agent needs it for.
+  if (kind === 'host') return 'impossible';
+  if (kind !== 'agent') return 'no';
+  return subject.sub === `user:${owner}` ? 'where there is one' : 'yes';
+}
+
+/** Whom a new token's scope depends on. */
+export interface ScopeHolders {
+  readonly subject: VerifiedClaims;
+  readonly actorToken: VerifiedClaims | undefined;
+  readonly agentScopes: readonly string[] | undefined;
+  readonly consent: ConsentTerms | undefined;
+  /** Under the tenant's ceiling. */
+  readonly clientScopes: readonly string[];
+}
+
+/**
+ * Scope only ever intersects (law 6); by default it is all that everybody involved holds.
+ * @throws Refusal `invalid_scope` when nothing is left.
+ */
+export function exchangedScope(
+  requested: readonly string[] | undefined,
+  { subject, actorToken, agentScopes, consent, clientScopes }: ScopeHolders,
+): string[] {
+  const granted = intersectScope(
+    requested ?? scopeOf(subject),
+    scopeOf(subject),
+    ...(actorToken ? [scopeOf(actorToken)] : []),
+    ...(agentScopes ? [agentScopes] : []),
+    ...(consent ? [consent.scopes] : []),
+    clientScopes,
+  );
+  if (granted.length === 0) throw new Refusal('invalid_scope', 'scope: nothing is left that everybody involved holds');
+  return granted;
+}
+
+/** RFC 8693 §2.2.2. @throws Refusal `invalid_target` for what the person did not let the agent reach. */
+export function requireConsentedAudience(consent: ConsentTerms | undefined, audience: string): void {
+  if (!consent || consent.audiences.length === 0 || consent.audiences.includes(audience)) return;
+  throw new Refusal('invalid_target', 'resource, audience: the person does not let this agent act there');
 }

@@ -2,34 +2,31 @@ import { Refusal } from '@mono-auth/core/errors';
 import type { SessionId } from '@mono-auth/core/ids';
 import { machineTokenTtlSeconds } from '@mono-auth/core/limits';
 import { actorChain } from '@mono-auth/core/token-claims';
-import { intersectScope } from '@mono-auth/minting';
-import { scopeOf } from '../../access-token.ts';
 import { type Audience, requireEnvironment } from '../../audience.ts';
 import { lifetimeOf, requireBinding, underCeiling } from '../../ceilings.ts';
 import { decideIssue } from '../../decide-issue.ts';
 import type { GrantSession } from '../../grant-session.ts';
 import type { TokenResponse } from '../grant.ts';
+import { exchangedScope, requireConsentedAudience } from './exchange-rules.ts';
 import type { ExchangeRequest } from './read-exchange.ts';
-import { tokenTypes } from './token-type.ts';
 import type { Parties } from './verify-parties.ts';
 
 /** Target, binding, scope, policy, and then the token (RFC 8693 §2.2.1). */
 export async function issueAccessToken(
   session: GrantSession,
   request: ExchangeRequest,
-  { subject, actorToken, act, agentScopes }: Parties,
+  { subject, actorToken, act, agentScopes, consent }: Parties,
 ): Promise<TokenResponse> {
   const { deps, tx, call, context, client } = session;
   const { identifier: audience, resource } = await requireTarget(session, request.target);
+  requireConsentedAudience(consent, audience);
   requireBinding(session, resource);
-  const scope = grantScope(request.scope, [
-    scopeOf(subject),
-    ...(actorToken ? [scopeOf(actorToken)] : []),
-    ...(agentScopes ? [agentScopes] : []),
-    underCeiling(session.ceilings, client.scopes),
-  ]);
+  const scope = exchangedScope(request.scope, {
+    ...{ subject, actorToken, agentScopes, consent },
+    clientScopes: underCeiling(session.ceilings, client.scopes),
+  });
   const decision = await decideIssue(session, {
-    action: 'token.exchange',
+    action: request.impersonate ? 'token.impersonate' : 'token.exchange',
     subject: subject.sub,
     actors: actorChain(act),
     audience,
@@ -38,13 +35,14 @@ export async function issueAccessToken(
   });
   const { token, claims } = await deps.minter.mint(tx, call, context, {
     subject: subject.sub,
-    act,
+    ...(act ? { act } : { impersonation: true }),
     clientId: client.id,
     audience,
     scope,
     ...lifetimeOf(session, resource, machineTokenTtlSeconds),
     ...(session.confirmation && { cnf: session.confirmation }),
     parents: actorToken ? [subject, actorToken] : [subject],
+    ...(consent && { grants: [consent.id], notAfter: consent.expiresAtMs / 1000 }),
     ...(subject.sid !== undefined && { sessionId: subject.sid as SessionId }),
     ...(subject.tenant_role !== undefined && { tenantRole: subject.tenant_role }),
     decision,
@@ -52,7 +50,8 @@ export async function issueAccessToken(
   // `scope` always, because it is always the outcome of an intersection.
   return {
     access_token: token,
-    issued_token_type: tokenTypes.accessToken,
+    issued_token_type: request.requestedType,
+    // RFC 8693 §2.2.1 has `N_A` for what is no access token; ours is one, under either name.
     token_type: session.dpopJkt === undefined ? 'Bearer' : 'DPoP',
     expires_in: claims.exp - claims.iat,
     scope: claims.scope,
@@ -63,12 +62,4 @@ export async function issueAccessToken(
 async function requireTarget(session: GrantSession, target: string): Promise<Audience> {
   if (session.client.audiences.includes(target)) return requireEnvironment(session, target);
   throw new Refusal('invalid_target', 'resource, audience: not one of this client');
-}
-
-/** Scope only ever intersects (law 6); by default it is all that everybody involved holds. */
-function grantScope(requested: readonly string[] | undefined, holders: readonly (readonly string[])[]): string[] {
-  const [first = [], ...others] = requested === undefined ? holders : [requested, ...holders];
-  const granted = intersectScope(first, ...others);
-  if (granted.length === 0) throw new Refusal('invalid_scope', 'scope: nothing is left that everybody involved holds');
-  return granted;
 }

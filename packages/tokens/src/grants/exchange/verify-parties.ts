@@ -1,5 +1,5 @@
 import { Refusal } from '@mono-auth/core/errors';
-import type { Actor, Principal } from '@mono-auth/core/principal';
+import type { Actor } from '@mono-auth/core/principal';
 import { actorChain } from '@mono-auth/core/token-claims';
 import type { VerifiedClaims } from '../../access-token.ts';
 import { extendChain } from '../../actor-chain.ts';
@@ -7,39 +7,50 @@ import type { GrantSession } from '../../grant-session.ts';
 import { requireLivePrincipals } from '../../live-principals.ts';
 import { verifyAccessToken } from '../../verify-access-token.ts';
 import { requireActor, requireSubject } from './exchange-rules.ts';
-import type { ExchangeRequest } from './read-exchange.ts';
+import { requireImpersonator } from './impersonation.ts';
+import type { ExchangeRequest, ShownToken } from './read-exchange.ts';
+import { type Consent, requireConsent } from './require-consent.ts';
+import { whyNotExchangeable } from './token-type.ts';
 
 /** Who is spoken of and who acts from now on, everybody proven and alive. */
 export interface Parties {
   readonly subject: VerifiedClaims;
   readonly actorToken: VerifiedClaims | undefined;
-  readonly actor: Principal;
-  /** The whole chain of the new token, outermost is `actor`. */
-  readonly act: Actor;
-  /** What the actor may hold now, when it is an agent. */
+  /** The whole chain of the new token, outermost is who acts now; undefined for an impersonation. */
+  readonly act: Actor | undefined;
+  /** What the acting agent may hold now. */
   readonly agentScopes: readonly string[] | undefined;
+  /** The edge by which the person lets the agent act, where it needs one. */
+  readonly consent: Consent | undefined;
 }
 
-/** @throws Refusal `invalid_request` (RFC 8693 §2.2.2). */
+/** @throws Refusal `invalid_request` (RFC 8693 §2.2.2), `unauthorized_client`. */
 export async function verifyParties(session: GrantSession, request: ExchangeRequest): Promise<Parties> {
   const { tx, attempt } = session;
-  const subject = await verifyPresented(session, 'subject_token', request.subjectToken);
+  const subject = await verifyShown(session, 'subject_token', request.subject);
   attempt.subject = subject.sub;
-  const actorToken =
-    request.actorToken === undefined ? undefined : await verifyPresented(session, 'actor_token', request.actorToken);
+  const actorToken = request.actor && (await verifyShown(session, 'actor_token', request.actor));
   requireSubject(session, subject);
+  if (request.impersonate) {
+    requireImpersonator(session, subject, actorToken);
+    await requireLivePrincipals(tx, [subject.sub], undefined);
+    return { subject, actorToken: undefined, act: undefined, agentScopes: undefined, consent: undefined };
+  }
   const actor = requireActor(session, subject, actorToken);
   const act = extendChain(actor, subject.act);
-  const agentScopes = await requireLivePrincipals(tx, [subject.sub, ...actorChain(act)], actor.sub);
-  return { subject, actorToken, actor: actor.sub, act, agentScopes };
+  const agent = await requireLivePrincipals(tx, [subject.sub, ...actorChain(act)], actor.sub);
+  const consent = await requireConsent(session, subject, actor.sub, agent);
+  return { subject, actorToken, act, agentScopes: agent?.scopes, consent };
 }
 
 /** RFC 8693 §2.2.2: a token that is invalid for whatever reason, or unacceptable, is `invalid_request`. */
-async function verifyPresented(
+async function verifyShown(
   { deps, tx, tenant, confirmation }: GrantSession,
   name: 'subject_token' | 'actor_token',
-  token: string,
+  { token, type }: ShownToken,
 ): Promise<VerifiedClaims> {
+  const why = whyNotExchangeable(type);
+  if (why !== undefined) throw new Refusal('invalid_request', `${name}_type: ${why}`);
   try {
     // RFC 9449 §7: who shows a bound token proves its key, here as anywhere.
     return await verifyAccessToken(deps, tenant, token, { tx, holder: confirmation ?? {} });
