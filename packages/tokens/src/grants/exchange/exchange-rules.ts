@@ -72,22 +72,33 @@ export interface ConsentTerms {
   readonly audiences: readonly string[];
 }
 
+type ConsentNeed = 'no' | 'where there is one' | 'yes' | 'impossible';
+
 /**
  * Whose word the actor needs before it acts: an agent that acts for a person needs that person's, given in `may_act` or by an
  * edge. Its owner has given it by owning it, but what the owner has said of it counts. A service that the token was sent to
  * needs none: sending it was the word.
  */
-export function needsConsent(
-  subject: VerifiedClaims,
-  actor: Principal,
-  owner: string | undefined,
-): 'no' | 'where there is one' | 'yes' | 'impossible' {
+export function needsConsent(subject: VerifiedClaims, actor: Principal, owner: string | undefined): ConsentNeed {
   if (principalKind(subject.sub) !== 'user' || subject.may_act?.sub === actor) return 'no';
   const kind = principalKind(actor);
   // A host that left its agent out would need nobody's word for what the agent needs it for.
   if (kind === 'host') return 'impossible';
   if (kind !== 'agent') return 'no';
   return subject.sub === `user:${owner}` ? 'where there is one' : 'yes';
+}
+
+/**
+ * RFC 8693 §2.2.2: without the person's word the subject token is not acceptable from this actor.
+ * @throws Refusal `invalid_request`.
+ */
+export function acceptConsent<T extends ConsentTerms>(needed: ConsentNeed, consent: T | undefined): T | undefined {
+  if (needed === 'no') return undefined;
+  if (needed === 'impossible') {
+    throw new Refusal('invalid_request', 'actor_token: a host acts for people through its agents, not by itself');
+  }
+  if (consent || needed === 'where there is one') return consent;
+  throw new Refusal('invalid_request', 'actor_token: the person has not allowed this agent to act for them');
 }
 
 /** Whom a new token's scope depends on. */

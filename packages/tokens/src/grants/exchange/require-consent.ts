@@ -1,11 +1,10 @@
-import { Refusal } from '@mono-auth/core/errors';
 import type { AgentId, UserId } from '@mono-auth/core/ids';
 import type { Principal } from '@mono-auth/core/principal';
 import { type AgentConsent, findLivingConsent } from '@mono-auth/delegation';
 import type { Agent } from '@mono-auth/machines';
 import type { VerifiedClaims } from '../../access-token.ts';
 import type { GrantSession } from '../../grant-session.ts';
-import { needsConsent } from './exchange-rules.ts';
+import { acceptConsent, needsConsent } from './exchange-rules.ts';
 
 export type Consent = Pick<AgentConsent, 'id' | 'scopes' | 'audiences' | 'expiresAtMs'>;
 
@@ -20,12 +19,7 @@ export async function requireConsent(
   agent: Agent | undefined,
 ): Promise<Consent | undefined> {
   const needed = needsConsent(subject, actor, agent?.ownerUserId);
-  if (needed === 'no') return undefined;
-  if (needed === 'impossible') {
-    throw new Refusal('invalid_request', 'actor_token: a host acts for people through its agents, not by itself');
-  }
+  if (needed === 'no' || needed === 'impossible') return acceptConsent<Consent>(needed, undefined);
   const [userId, agentId] = [subject.sub, actor].map((sub) => sub.slice(sub.indexOf(':') + 1)) as [UserId, AgentId];
-  const consent = await findLivingConsent(tx, { userId, agentId }, call.runtime.nowMs());
-  if (consent || needed === 'where there is one') return consent;
-  throw new Refusal('invalid_request', 'actor_token: the person has not allowed this agent to act for them');
+  return acceptConsent(needed, await findLivingConsent(tx, { userId, agentId }, call.runtime.nowMs()));
 }
