@@ -51,7 +51,7 @@ export interface GraphExchange {
 }
 
 export const graphNow = 1_800_000_000;
-const issuer = 'https://id.test/t/acme';
+const issuer = 'https://id.test/t/home';
 export const graphGround: MintingGround = {
   issuer,
   tenantId: idFromUuid('ten', '01890000-0000-7000-8000-000000000001') as TenantId,
