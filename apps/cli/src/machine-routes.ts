@@ -1,4 +1,5 @@
 import { buildCommand, buildRouteMap } from '@stricli/core';
+import type { AllowAgentFlags } from './commands/agent/allow.ts';
 import type { CreateAgentFlags } from './commands/agent/create.ts';
 import type { ListAgentsFlags } from './commands/agent/ls.ts';
 import type { CreateInviteFlags } from './commands/invite/create.ts';
@@ -83,6 +84,32 @@ export const agentRoutes = buildRouteMap({
       loader: () => import('./commands/agent/ls.ts'),
       parameters: { flags: { json, host: optionalText('only agents of this host', 'ID') } },
       docs: { brief: 'list agents, newest first' },
+    }),
+    allow: buildCommand<AllowAgentFlags, [string], CliContext>({
+      loader: () => import('./commands/agent/allow.ts'),
+      parameters: {
+        flags: {
+          json,
+          scope: text('scope values that it may use for you, with spaces between', 'SCOPE'),
+          aud: optionalText('what it may reach for you, with spaces between; all that its host may by default', 'URLS'),
+          ttl: {
+            kind: 'parsed',
+            parse: parseSeconds,
+            brief: 'seconds until it ends, 180 days at most',
+            placeholder: 'SECONDS',
+          },
+        },
+        positional: { kind: 'tuple', parameters: [id('agent', 'ID')] },
+      },
+      docs: { brief: 'let an agent act for you' },
+    }),
+    disallow: buildCommand<OutputFlags, [string], CliContext>({
+      loader: () => import('./commands/agent/disallow.ts'),
+      parameters: {
+        flags: { json },
+        positional: { kind: 'tuple', parameters: [id('what `allow` has answered, gra_…', 'CONSENT')] },
+      },
+      docs: { brief: 'end that, and every token that was made by it' },
     }),
   },
   docs: { brief: 'agents on hosts' },

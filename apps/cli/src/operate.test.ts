@@ -12,6 +12,7 @@ import { newId } from '@mono-auth/core/ids';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { ErrorInfoSchema } from '@mono-auth/proto/google/rpc/error_details';
 import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
+import { type AllowAgentRequest, DelegationService } from '@mono-auth/proto/monoauth/delegation/v1/delegation';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
 import { EnforcementState, RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
@@ -28,6 +29,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { runCli } from './index.ts';
 
 const agent = newId(systemRuntime, 'agt');
+const consent = newId(systemRuntime, 'gra');
 const host = newId(systemRuntime, 'hst');
 const tenant = newId(systemRuntime, 'ten');
 let directory: string;
@@ -82,6 +84,16 @@ function routes(router: ConnectRouter): void {
         : { hosts: [{ ...hostAnswer, name: 'second' }] },
     getHost: () => {
       throw refused('host not found');
+    },
+  });
+  router.service(DelegationService, {
+    allowAgent: (request) => {
+      seen.push({ authorization: null, request });
+      return { consent: { id: consent, agentId: request.agentId, scopes: request.scopes } };
+    },
+    endAgentConsent: (request) => {
+      seen.push({ authorization: null, request });
+      return { consent: { id: request.id } };
     },
   });
   router.service(TenantService, {
@@ -245,6 +257,30 @@ test('an invite is the answer, or a file that its owner alone can read', async (
   expect(statSync(file).mode & 0o777).toBe(0o600);
   expect((await cli([...create, '--out', file])).code).toBe(7);
   expect(seen).toHaveLength(2);
+});
+
+test('a person lets an agent act for a time, and ends it; both answer the consent', async () => {
+  const before = systemRuntime.nowMs();
+  const { code, out } = await cli([
+    'agent',
+    'allow',
+    agent,
+    '--scope',
+    'a b',
+    '--aud',
+    'https://orders.test',
+    '--ttl',
+    '60',
+  ]);
+  expect([code, out.split('\n')[0]]).toEqual([0, `consent   ${consent}`]);
+  const request = seen[0]?.request as AllowAgentRequest;
+  expect(request).toMatchObject({ agentId: agent, scopes: ['a', 'b'], audiences: ['https://orders.test'] });
+  const lifeMs = Number(request.expiresAt?.seconds) * 1000 - before;
+  expect(lifeMs).toBeGreaterThan(58_000);
+  expect(lifeMs).toBeLessThan(90_000);
+  expect(await cli(['agent', 'disallow', consent])).toMatchObject({ code: 0, out: `ended ${consent}\n` });
+  expect(seen[1]?.request).toMatchObject({ id: consent });
+  expect((await cli(['agent', 'allow', consent, '--scope', 'a', '--ttl', '60'])).code).toBe(2);
 });
 
 describe('an enrolled machine', () => {

@@ -5,15 +5,16 @@ import { clientParticipant, livingResources } from '@mono-auth/clients';
 import { sweepRegistrations } from '@mono-auth/clients/registration';
 import { utf8 } from '@mono-auth/core/encoding';
 import { notFound, type Refusal } from '@mono-auth/core/errors';
-import { newId, type TenantId } from '@mono-auth/core/ids';
+import { type GrantId, newId, type TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
-import { type Database, sweepConsumed } from '@mono-auth/database';
+import { type Database, sweepConsumed, type TenantTx } from '@mono-auth/database';
+import { consentParticipant, findConsent } from '@mono-auth/delegation';
 import { Feed } from '@mono-auth/feed';
 import { grantParticipant, sweepGrants } from '@mono-auth/grants';
 import { type Identity, logouts, openIdentity, sessionParticipant } from '@mono-auth/identity';
 import { checkKek, createLocalKms, type KeyLifePolicy, type Keyring, openKeyring } from '@mono-auth/keys';
-import { agentParticipant, createChallenges, hostParticipant } from '@mono-auth/machines';
+import { agentParticipant, createChallenges, findAgent, hostParticipant } from '@mono-auth/machines';
 import { type Minter, openMinter } from '@mono-auth/minting';
 import { createPolicySource, type PolicySource } from '@mono-auth/policy';
 import type { RevocationDeps } from '@mono-auth/revocation';
@@ -176,19 +177,14 @@ function composeParts(
     grants: grantDoors({ database, runtime, feed, userCodeKey }),
     ...{ database, runtime, tenants, minter, feed, keys, ephemeral, baseUrl },
     secret: (tenantId) => new Uint8Array(hkdfSync('sha256', deps.kek, utf8(tenantId), utf8('mono-auth/identity'), 32)),
+    isActiveAgent: async (tx, id) => (await findAgent(tx, id))?.status === 'active',
     isKnownAudience: async (tx, audience) => (await livingResources.findResource(tx, audience)) !== undefined,
     originOf: ingressOf,
     log: (message) => deps.log.warn(message),
   });
   const revocation: RevocationDeps = {
     ...{ database, runtime, feed, advanceEpoch },
-    participants: [
-      hostParticipant(),
-      agentParticipant(),
-      clientParticipant(runtime),
-      sessionParticipant({ database, runtime }),
-      grantParticipant({ runtime }),
-    ],
+    participants: revocationParticipants({ database, runtime }),
   };
   const tokens = composeTokens(
     {
@@ -219,6 +215,26 @@ function composeParts(
       onRefusal,
     },
   };
+}
+
+/** What each capability has to do with a revocation. */
+function revocationParticipants({
+  database,
+  runtime,
+}: Pick<ControlPlaneDeps, 'database' | 'runtime'>): RevocationDeps['participants'] {
+  return [
+    hostParticipant(),
+    agentParticipant(),
+    clientParticipant(runtime),
+    sessionParticipant({ database, runtime }),
+    grantParticipant({ runtime, isOther: isConsent }),
+    consentParticipant({ runtime }),
+  ];
+}
+
+/** Consents and grants go by the same kind of id: one target of revocations. */
+async function isConsent(tx: TenantTx, id: GrantId): Promise<boolean> {
+  return (await findConsent(tx, id)) !== undefined;
 }
 
 async function requireTenant<T>(found: Promise<T | undefined>): Promise<T> {

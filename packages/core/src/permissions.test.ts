@@ -3,6 +3,8 @@ import { isPermission, type Permission, permissions, permissionsOf } from './per
 import { tenantRoles } from './principal.ts';
 
 const every = Object.keys(permissions) as Permission[];
+/** Of a client's approved manifest: no person has them. */
+const clients: readonly Permission[] = ['tokens:impersonate'];
 const platform: readonly Permission[] = ['tenants:provision', 'tenants:list', 'tenants:resolve'];
 
 test('no role of an ordinary tenant holds a right of the platform', () => {
@@ -20,9 +22,9 @@ test('in the platform tenant its owners and admins hold those rights, and nobody
     expect(permissionsOf(role, true)).toEqual(permissionsOf(role, false));
 });
 
-test('an owner holds every right of a tenant; each other role holds less', () => {
+test('an owner holds every right of a tenant that people have; each other role holds less', () => {
   const own = new Set(permissionsOf('owner', false));
-  expect([...own, ...platform].sort()).toEqual([...every].sort());
+  expect([...own, ...platform, ...clients].sort()).toEqual([...every].sort());
   for (const role of ['admin', 'auditor', 'member'] as const) {
     const held = permissionsOf(role, false);
     expect(held.every((permission) => own.has(permission))).toBe(true);

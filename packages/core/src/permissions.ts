@@ -14,10 +14,12 @@ export const permissions = {
   'invites:manage': 'create, list and revoke invites',
   'machines:read': 'see hosts and agents',
   'machines:manage': 'quarantine and remove hosts, register agents',
+  'agents:allow': 'let agents act for oneself, and end that',
   'clients:read': 'see OAuth clients',
   'clients:manage': 'draft, change, suspend and retire OAuth clients, their secrets and resources',
   'clients:approve': 'put the manifest of an OAuth client in force, and let partners register',
   'tokens:exchange': 'exchange tokens through the RPC face',
+  'tokens:impersonate': 'exchange a person’s token for one without an actor (clients alone)',
   'tokens:introspect': 'introspect tokens',
   'tokens:explain': 'have any token of the tenant explained by its id',
   'tokens:revoke': 'revoke own tokens',
@@ -38,7 +40,11 @@ export function isPermission(text: string): text is Permission {
 }
 
 const platformOnly: readonly Permission[] = ['tenants:provision', 'tenants:list', 'tenants:resolve'];
-const tenantWide = (Object.keys(permissions) as Permission[]).filter((p) => !platformOnly.includes(p));
+/** Of the approved manifest of a client; nobody's role has them, so no token of a person carries them. */
+const clientsOnly: readonly Permission[] = ['tokens:impersonate'];
+const tenantWide = (Object.keys(permissions) as Permission[]).filter(
+  (p) => !platformOnly.includes(p) && !clientsOnly.includes(p),
+);
 
 const byRole: Record<TenantRole, readonly Permission[]> = {
   owner: tenantWide,
@@ -53,7 +59,7 @@ const byRole: Record<TenantRole, readonly Permission[]> = {
     'policy:read',
     'audit:read',
   ],
-  member: ['tenants:read', 'tokens:exchange'],
+  member: ['tenants:read', 'tokens:exchange', 'agents:allow'],
 };
 
 /** What a role grants inside a tenant. Members of the platform tenant with role owner or admin hold the platform's own too. */

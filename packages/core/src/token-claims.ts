@@ -16,7 +16,7 @@ export interface Confirmation {
 
 /**
  * Claims of an access token. It carries every handle by which it can die, so that a revocation needs no row per token:
- * `jti`, `sub`, `sid`, `client_id`, nested `act`, `grants`, `pjti`, `ep`; and `fs`, the feed sequence that its minter had
+ * `jti`, `sub`, `sid`, `client_id`, nested `act`, `grants`, `pjti`, `pcid`, `ep`; and `fs`, the feed sequence that its minter had
  * applied, which cut-offs compare with (never `iat`).
  */
 export interface AccessTokenClaims {
@@ -35,10 +35,14 @@ export interface AccessTokenClaims {
   tenant_role?: TenantRole;
   sid?: string;
   act?: Actor;
-  /** Delegation edges this token hangs on. */
+  /** RFC 8693 §4.4: the one party that may become the actor. Of the token itself alone: nothing made from it carries it. */
+  may_act?: { sub: Principal };
+  /** Delegation edges and refresh families this token hangs on. */
   grants?: string[];
   /** `jti` of the tokens it was made from, nearest first; at most `ancestorsMax`. */
   pjti?: string[];
+  /** Clients that those were issued to, as far as neither `client_id` nor `act` names them. */
+  pcid?: string[];
   /** Epoch of the tenant. */
   ep: number;
   /** Feed sequence of the minter. */

@@ -58,6 +58,7 @@ function refusalsIn(events: readonly Event[], claims: RevocableClaims): Map<stri
         target.kind === 'client' &&
         older &&
         (claims.client_id === target.id ||
+          (claims.pcid ?? []).includes(target.id) ||
           principals.includes(`client:${target.id}`) ||
           principals.includes(`service:${target.id}`)),
       host: () => target.kind === 'host' && older && principals.includes(`host:${target.id}`),
@@ -122,6 +123,12 @@ const claims: fc.Arbitrary<RevocableClaims> = fc.record({
     ),
   ),
   pjti: option(fc.array(handle, { maxLength: 2 })),
+  pcid: option(
+    fc.array(
+      n.map((i) => numbered('cli', i) as string),
+      { maxLength: 2 },
+    ),
+  ),
   ep: fc.nat(3),
   fs: fc.nat(12),
   kid: option(handle),

@@ -15,6 +15,8 @@ export interface RevocableClaims {
   readonly grants?: readonly string[] | undefined;
   /** `jti` of the tokens this one was made from. */
   readonly pjti?: readonly string[] | undefined;
+  /** Clients that those were issued to. */
+  readonly pcid?: readonly string[] | undefined;
   /** Epoch of the tenant when it was minted. */
   readonly ep: number;
   /** The feed sequence its minter had applied. */
@@ -189,6 +191,7 @@ export class RevocationState {
 function* cutOffHandles(claims: RevocableClaims): Generator<[TargetKind, string]> {
   yield ['tenant', ''];
   if (claims.client_id !== undefined) yield ['client', claims.client_id];
+  for (const client of claims.pcid ?? []) yield ['client', client];
   for (const grant of claims.grants ?? []) yield ['grant', grant];
   let principal: ActClaim | undefined = { sub: claims.sub, act: claims.act };
   while (principal !== undefined) {

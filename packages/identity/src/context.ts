@@ -1,5 +1,5 @@
 import type { Ephemeral } from '@mono-auth/cache';
-import type { TenantId } from '@mono-auth/core/ids';
+import type { AgentId, TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import type { Database, TenantTx } from '@mono-auth/database';
 import type { Feed } from '@mono-auth/feed';
@@ -29,6 +29,8 @@ export interface IdentityDeps {
   readonly secret: (tenantId: TenantId) => Uint8Array;
   /** Whether `audience` is a resource of this tenant, for which its people may ask for tokens. */
   readonly isKnownAudience: (tx: TenantTx, audience: string) => Promise<boolean>;
+  /** Whether the agent is one of this tenant and may act now. */
+  readonly isActiveAgent: (tx: TenantTx, id: AgentId) => Promise<boolean>;
   /** What the edge knows of a request. Never read from headers that a client can set. */
   readonly originOf: (request: Request) => Origin;
   /** What the hosted pages need of grants. */

@@ -12,6 +12,9 @@ import type { IdentityDeps } from './context.ts';
 import { type Identity, openIdentity } from './identity.ts';
 
 /** Everything that identity stands on, real, for its tests; and a browser to look at it with. */
+/** The one agent that is active in every tenant of a scene. */
+export const knownAgent = 'agt_01h2xcejqtf2nbrexx3vqjhp41';
+
 export interface Scene {
   readonly identity: Identity;
   readonly deps: IdentityDeps;
@@ -55,6 +58,7 @@ export function openScene({ database, runtime, baseUrl, createTenantRow, kek, ch
     ephemeral,
     baseUrl,
     secret: () => kek,
+    isActiveAgent: async (_tx, id) => id === knownAgent,
     isKnownAudience: async (_tx, audience) => audience === 'https://orders.example',
     originOf: () => ({ requestId: newId(runtime, 'req'), ip: '192.0.2.7' }),
     log: (message) => logged.push(message),

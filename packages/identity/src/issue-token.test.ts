@@ -6,7 +6,7 @@ import { addMember, advanceEpoch, type Tenant } from '@mono-auth/tenants';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Browser, openBrowser } from './browser.ts';
-import { openScene, type Scene } from './identity-scene.ts';
+import { knownAgent, openScene, type Scene } from './identity-scene.ts';
 
 const baseUrl = 'http://127.0.0.1:8420';
 const password = 'correct horse battery';
@@ -89,6 +89,21 @@ test('each audience gets its kind of token, and an unknown one none', async () =
   });
   expect(await ask({ audience: `${baseUrl}/t/globex/rpc` })).toMatchObject({ status: 400, reason: 'invalid_target' });
   expect(await ask({ audience: acme.issuer })).toMatchObject({ status: 400, reason: 'invalid_scope' });
+});
+
+test('a person names the agent that may act, in a token for exchange; one that could not act is refused', async () => {
+  const browser = await signIn('owner@example.com');
+  const ask = (mayAct: string, audience = acme.issuer) =>
+    browser.post('/t/acme/auth/token', { audience, scope: 'orders:read', may_act: mayAct });
+  const { access_token } = (await (await ask(`agent:${knownAgent}`)).json()) as Answer;
+  expect(await verified(access_token, acme.issuer)).toMatchObject({ may_act: { sub: `agent:${knownAgent}` } });
+  for (const refused of [
+    ask('agent:agt_01h2xcejqtf2nbrexx3vqjhp42'),
+    ask(`agent:${knownAgent}`, 'https://orders.example'),
+    ask('host:hst_01h2xcejqtf2nbrexx3vqjhp41'),
+  ]) {
+    expect((await refused).status).toBe(400);
+  }
 });
 
 test('a member’s token, for whatever audience, carries no permission that the role does not hold', async () => {

@@ -14,7 +14,8 @@ const sessionClientId = 'mono-auth-session';
 
 /**
  * Mints a token for the person behind a session.
- * @throws Refusal `not_authenticated` when the session died meanwhile; `denied` without a role; `invalid_target`.
+ * @throws Refusal `not_authenticated` when the session died meanwhile; `denied` without a role; `invalid_target`;
+ * `invalid_request` for an agent that cannot act.
  */
 export async function issueToken(
   context: IdentityContext,
@@ -29,6 +30,7 @@ export async function issueToken(
     const tenantRole = await memberRole(tx, session.userId);
     if (!tenantRole) throw new Refusal('denied', 'you have no role in this tenant');
     await requireAudience(context, tx, tenant, request);
+    await requireAgent(context, tx, request);
     const call = callOfPerson(context.runtime, tenant, origin, {
       userId: session.userId,
       sessionId: session.id,
@@ -44,6 +46,7 @@ export async function issueToken(
       sessionId: session.id,
       tenantRole,
       ...(request.use && { use: request.use }),
+      ...(request.mayAct && { mayAct: `agent:${request.mayAct}` }),
     });
   });
   // Looked at again, now at least as far into the feed as the token's `fs` says: nothing that was revoked between the
@@ -63,6 +66,12 @@ async function requireAudience(
   if (await context.isKnownAudience(tx, audience)) return;
   // RFC 8707 §2: an unknown or unwanted resource.
   throw new Refusal('invalid_target', 'audience: no such resource in this tenant');
+}
+
+/** RFC 8693 §4.4: nobody is named who could not act. Another tenant's agent and one that never was are one answer (law 5). */
+async function requireAgent(context: IdentityContext, tx: TenantTx, { mayAct }: TokenRequest): Promise<void> {
+  if (mayAct === undefined || (await context.isActiveAgent(tx, mayAct))) return;
+  throw new Refusal('invalid_request', 'may_act: no such agent is active in this tenant');
 }
 
 export function signedOut(): Refusal {

@@ -1,4 +1,5 @@
 import { Refusal } from '@mono-auth/core/errors';
+import { type AgentId, parseId } from '@mono-auth/core/ids';
 import { gatewayTokenTtlSeconds, personTokenTtlSeconds } from '@mono-auth/core/limits';
 import { isPermission } from '@mono-auth/core/permissions';
 import { parseScope } from '@mono-auth/core/token-claims';
@@ -10,6 +11,8 @@ export interface TokenRequest {
   /** undefined: whatever the audience gives by default. */
   readonly scope: readonly string[] | undefined;
   readonly use: 'gateway' | undefined;
+  /** RFC 8693 §4.4: the one agent that the token may be exchanged by. */
+  readonly mayAct: AgentId | undefined;
   readonly ttlSeconds: number;
 }
 
@@ -21,6 +24,7 @@ const fields = z.object({
   audience: z.string().min(1).max(audienceCharsMax).optional(),
   scope: z.string().max(scopeCharsMax).optional(),
   use: z.literal('gateway').optional(),
+  may_act: z.string().startsWith('agent:').optional(),
 });
 
 /**
@@ -43,7 +47,15 @@ export function parseTokenRequest(body: Record<string, unknown>, issuer: string)
   if (parsed.data.scope !== undefined && (!scope || scope.length === 0)) {
     throw new Refusal('invalid_scope', 'scope: not a list of scope values');
   }
-  return { audience, scope, use, ttlSeconds: use ? gatewayTokenTtlSeconds : personTokenTtlSeconds };
+  const mayAct = readMayAct(parsed.data.may_act, audience === issuer);
+  return { audience, scope, use, mayAct, ttlSeconds: use ? gatewayTokenTtlSeconds : personTokenTtlSeconds };
+}
+
+/** Agents exchange what is meant for the issuer: for another audience the claim would only shut everybody out. */
+function readMayAct(mayAct: string | undefined, isForExchange: boolean): AgentId | undefined {
+  if (mayAct === undefined) return undefined;
+  if (!isForExchange) throw new Refusal('invalid_request', 'may_act: goes with the issuer as audience');
+  return parseId('agt', mayAct.slice('agent:'.length), 'may_act');
 }
 
 /**

@@ -1,3 +1,4 @@
+export type { Agent } from './agent.ts';
 export { agentParticipant } from './agent-participant.ts';
 export type { EnrolmentDeps } from './enrolment.ts';
 export { hostParticipant } from './host-participant.ts';

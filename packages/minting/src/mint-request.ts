@@ -30,7 +30,14 @@ export interface MintRequest {
   readonly tenantRole?: TenantRole;
   /** RFC 8693 §4.1: the whole chain, outermost is the current actor. */
   readonly act?: Actor;
-  /** Verified claims of the tokens it is made from: scope, `exp`, `fs`, `grants` and `pjti` are bounded by them. */
+  /** RFC 8693 §4.4: who alone may act for the subject. Only where nothing else is its parent. */
+  readonly mayAct?: Principal;
+  /** RFC 8693 §1.1: made from `parents` and still without an actor, because the policy of the tenant lets the client do so. */
+  readonly impersonation?: true;
+  /**
+   * Verified claims of the tokens it is made from, the subject's first: scope, `exp`, `fs`, `sid` and every handle are
+   * bounded by them.
+   */
   readonly parents?: readonly AccessTokenClaims[];
   /** Grants that it is made from besides those of its parents: it dies with any of them. */
   readonly grants?: readonly GrantId[];

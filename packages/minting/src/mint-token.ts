@@ -83,10 +83,10 @@ async function recordMinted(
   tx: TenantTx,
   call: Call,
   { jti, claims, kid }: { readonly jti: TokenId; readonly claims: AccessTokenClaims; readonly kid: string },
-  { audience, decision, idToken }: MintRequest,
+  { audience, decision, idToken, impersonation }: MintRequest,
 ): Promise<void> {
   await append(tx, call, {
-    type: claims.pjti ? 'token.exchanged' : 'token.issued',
+    type: eventType(claims, impersonation),
     object: { kind: 'token', id: jti },
     subject: claims.sub,
     tokenId: jti,
@@ -103,9 +103,17 @@ async function recordMinted(
       kid,
       ...(claims.sid !== undefined && { sid: claims.sid }),
       ...(decision?.policies && { policies: decision.policies.join(' ') }),
+      ...(claims.pcid && { ancestor_clients: claims.pcid.join(' ') }),
       ...(claims.grants && { grants: claims.grants.join(' ') }),
+      ...(claims.may_act && { may_act: claims.may_act.sub }),
       ...(claims.cnf && { jkt: claims.cnf.jkt }),
       ...(idToken && { id_token: true }),
     },
   });
+}
+
+/** An impersonation is an event of its own: nothing in the token tells it from one that the person was given. */
+function eventType({ pjti }: AccessTokenClaims, impersonation: true | undefined): string {
+  if (impersonation) return 'token.impersonated';
+  return pjti ? 'token.exchanged' : 'token.issued';
 }

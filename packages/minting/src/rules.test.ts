@@ -1,5 +1,5 @@
 import { Refusal } from '@mono-auth/core/errors';
-import { idFromUuid, newId, type TenantId, type TokenId } from '@mono-auth/core/ids';
+import { idFromUuid, newId, type SessionId, type TenantId, type TokenId } from '@mono-auth/core/ids';
 import { actDepthMax, ancestorsMax } from '@mono-auth/core/limits';
 import type { Actor, Principal } from '@mono-auth/core/principal';
 import { systemRuntime } from '@mono-auth/core/runtime';
@@ -16,6 +16,7 @@ const ground: MintingGround = {
   epoch: 3,
   fs: 40,
 };
+const uuid = (n: number) => `01890000-0000-7000-8000-00000000002${n}`;
 const jti = () => newId(systemRuntime, 'tok') as TokenId;
 
 /** A few principals, so that generated chains meet themselves often. */
@@ -158,6 +159,8 @@ describe('refusals', () => {
     ...deriveClaims(ground, good, jti(), now),
     aud: ground.issuer,
   };
+  const act: Actor = { sub: principals[1] as Principal };
+  const acting: Actor = { sub: principals[2] as Principal, act };
   const refusal = (change: Partial<MintRequest>) => {
     try {
       deriveClaims(ground, { ...good, ...change }, jti(), now);
@@ -168,14 +171,16 @@ describe('refusals', () => {
   };
 
   test('a request without a flaw is granted: what follows is refused for its flaw alone', () => {
-    expect(refusal({ parents: [fine], act: { sub: principals[1] as Principal } })).toBe('granted');
+    expect(refusal({ parents: [fine], act })).toBe('granted');
+    expect(refusal({ parents: [{ ...fine, act }], act: acting })).toBe('granted');
+    expect(refusal({ parents: [fine], impersonation: true })).toBe('granted');
   });
 
   test.each<[string, Partial<MintRequest>, string]>([
     ['no audience', { audience: '' }, 'invalid_request'],
     ['an audience without end', { audience: 'x'.repeat(2049) }, 'invalid_request'],
     ['no scope', { scope: [] }, 'invalid_scope'],
-    ['a scope that no parent holds', { scope: ['b'], parents: [fine] }, 'invalid_scope'],
+    ['a scope that no parent holds', { scope: ['b'], parents: [fine], act }, 'invalid_scope'],
     ['a session that has ended', { notAfter: now }, 'invalid_request'],
     ['a parent that has expired', { parents: [{ ...fine, exp: now }] }, 'invalid_request'],
     ['a parent of an earlier epoch', { parents: [{ ...fine, ep: 2 }] }, 'invalid_request'],
@@ -183,6 +188,46 @@ describe('refusals', () => {
     ['a parent of the gateway', { parents: [{ ...fine, use: 'gateway' }] }, 'invalid_request'],
     ['a parent of another tenant', { parents: [{ ...fine, tenant_id: 'ten_other' }] }, 'invalid_request'],
     ['a parent of another issuer', { parents: [{ ...fine, iss: 'https://id.test/t/other' }] }, 'invalid_request'],
+    ['nobody who acts', { parents: [fine] }, 'invalid_request'],
+    ['nobody who acts, after somebody did', { parents: [{ ...fine, act }] }, 'invalid_request'],
+    ['the same actor again and nobody new', { parents: [{ ...fine, act }], act }, 'invalid_request'],
+    [
+      'another actor in the place of the one before',
+      { parents: [{ ...fine, act }], act: { sub: acting.sub } },
+      'invalid_request',
+    ],
+    [
+      'the earlier actor put in front',
+      { parents: [{ ...fine, act: { sub: acting.sub } }], act: { ...act, act: { sub: principals[3] as Principal } } },
+      'invalid_request',
+    ],
+    ['an impersonation of who has an actor', { parents: [{ ...fine, act }], impersonation: true }, 'invalid_request'],
+    [
+      'an impersonation of who names an actor',
+      { parents: [{ ...fine, may_act: { sub: act.sub } }], impersonation: true },
+      'invalid_request',
+    ],
+    [
+      'an impersonation by two tokens',
+      { parents: [fine, { ...fine, jti: jti() }], impersonation: true },
+      'invalid_request',
+    ],
+    [
+      'parents of two sessions',
+      {
+        parents: [
+          { ...fine, sid: 'ses_a' },
+          { ...fine, sid: 'ses_b' },
+        ],
+        act,
+      },
+      'invalid_request',
+    ],
+    [
+      'another session than the parent’s',
+      { parents: [{ ...fine, sid: 'ses_a' }], act, sessionId: 'ses_b' as SessionId },
+      'invalid_request',
+    ],
     ['a subject who acts for itself', { act: { sub: principals[0] as Principal } }, 'invalid_request'],
   ])('%s', (_, change, reason) => {
     expect(refusal(change)).toBe(reason);
@@ -195,14 +240,67 @@ describe('refusals', () => {
 
   test('exactly the allowed number of ancestors passes and one more does not', () => {
     const withAncestors = (count: number) => [{ ...fine, pjti: Array.from({ length: count }, jti) }];
-    expect(refusal({ parents: withAncestors(ancestorsMax - 1) })).toBe('granted');
-    expect(refusal({ parents: withAncestors(ancestorsMax) })).toBe('invalid_request');
+    expect(refusal({ parents: withAncestors(ancestorsMax - 1), act })).toBe('granted');
+    expect(refusal({ parents: withAncestors(ancestorsMax), act })).toBe('invalid_request');
   });
 
   test('a lifetime that is no positive whole number is a programming error', () => {
     for (const ttlSeconds of [0, -1, 1.5, Number.NaN]) {
       expect(() => deriveClaims(ground, { ...good, ttlSeconds }, jti(), now)).toThrow(TypeError);
     }
+  });
+});
+
+describe('handles', () => {
+  const [subject, agent, service] = [
+    principals[0],
+    principals[1],
+    `service:${idFromUuid('cli', uuid(1))}`,
+  ] as Principal[];
+  const base = { subject: subject as Principal, audience: 'x', scope: ['a'], ttlSeconds: 300 };
+  const derive = (change: Partial<MintRequest> & { clientId: string }) =>
+    deriveClaims(ground, { ...base, ...change }, jti(), now);
+
+  test('the session of any parent is the child’s, also where the request names none', () => {
+    const plain = derive({ clientId: 'cli' });
+    const inSession = derive({ clientId: 'cli', sessionId: 'ses_a' as SessionId });
+    const act = { sub: agent as Principal };
+    for (const parents of [[inSession], [plain, inSession], [inSession, plain]]) {
+      expect(derive({ clientId: 'cli', parents, act }).sid).toBe('ses_a');
+    }
+    expect(derive({ clientId: 'cli', parents: [plain], act })).not.toHaveProperty('sid');
+  });
+
+  test('the client of every ancestor is one, unless client_id or the chain names it or it is no registered one', () => {
+    const [app, host, last] = [2, 3, 4].map((n) => idFromUuid('cli', uuid(n))) as string[] as [string, string, string];
+    const first = derive({ clientId: app });
+    const second = derive({ clientId: host, parents: [first], act: { sub: agent as Principal } });
+    expect(second.pcid).toEqual([app]);
+    const act = { sub: service as Principal, act: { sub: agent as Principal } };
+    const third = derive({ clientId: service?.slice('service:'.length) as string, parents: [second], act });
+    expect(third.pcid).toEqual([host, app]);
+    const fourth = derive({ clientId: last, parents: [third], act: { sub: principals[2] as Principal, act } });
+    expect(fourth.pcid).toEqual([host, app]);
+    const ofSession = derive({ clientId: 'mono-auth-session' });
+    expect(derive({ clientId: host, parents: [ofSession], act: { sub: agent as Principal } })).not.toHaveProperty(
+      'pcid',
+    );
+    expect(derive({ clientId: app, parents: [first], act: { sub: agent as Principal } })).not.toHaveProperty('pcid');
+  });
+
+  test('may_act belongs to the one token: no child has it, and none may be given it', () => {
+    const named = derive({ clientId: 'cli', mayAct: agent as Principal });
+    expect(named.may_act).toEqual({ sub: agent });
+    const act = { sub: agent as Principal };
+    expect(derive({ clientId: 'cli', parents: [named], act })).not.toHaveProperty('may_act');
+    expect(() => derive({ clientId: 'cli', parents: [named], act, mayAct: agent as Principal })).toThrow(TypeError);
+  });
+
+  test('to impersonate without a token, or with an actor beside, is a programming error', () => {
+    const parent = derive({ clientId: 'cli' });
+    expect(() => derive({ clientId: 'cli', impersonation: true })).toThrow(TypeError);
+    const act = { sub: agent as Principal };
+    expect(() => derive({ clientId: 'cli', impersonation: true, parents: [parent], act })).toThrow(TypeError);
   });
 });
 
@@ -227,7 +325,7 @@ describe('lifetimes', () => {
     expect(lifetime({ ttlChosen: true })).toBe(7200);
     expect(lifetime({ ttlChosen: true, ttlSeconds: 100_000 })).toBe(86_400);
     const parent = deriveClaims(ground, { ...base, ttlSeconds: 200 }, jti(), now);
-    expect(lifetime({ ttlChosen: true, parents: [parent] })).toBe(200);
+    expect(lifetime({ ttlChosen: true, parents: [parent], impersonation: true })).toBe(200);
   });
 });
 

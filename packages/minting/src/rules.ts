@@ -1,5 +1,5 @@
 import { Refusal } from '@mono-auth/core/errors';
-import type { TenantId, TokenId } from '@mono-auth/core/ids';
+import { isId, type TenantId, type TokenId } from '@mono-auth/core/ids';
 import {
   accessTokenTtlSecondsMax,
   actDepthMax,
@@ -40,11 +40,14 @@ export function deriveClaims(
   requireAudience(request.audience);
   for (const parent of parents) requireParent(ground, parent, nowSeconds);
   requireChain(request);
+  requireProvenance(request, parents);
   const exp = expiryOf(request, nowSeconds);
   const scope = intersectScope(request.scope, ...parents.map((parent) => scopeOf(parent.scope)));
   // RFC 6749 §3.3 knows no empty scope; a token that permits nothing would only be evidence of nothing.
   if (scope.length === 0) throw new Refusal('invalid_scope', 'nothing of the requested scope can be granted');
+  const sid = sessionOf(request, parents);
   const pjti = ancestorsOf(parents);
+  const pcid = ancestorClientsOf(request, parents);
   const grants = [...new Set([...(request.grants ?? []), ...parents.flatMap((parent) => parent.grants ?? [])])];
   return {
     iss: ground.issuer,
@@ -57,10 +60,12 @@ export function deriveClaims(
     scope: scope.join(' '),
     tenant_id: ground.tenantId,
     ...(request.tenantRole !== undefined && { tenant_role: request.tenantRole }),
-    ...(request.sessionId !== undefined && { sid: request.sessionId }),
+    ...(sid !== undefined && { sid }),
     ...(request.act !== undefined && { act: request.act }),
+    ...(request.mayAct !== undefined && { may_act: { sub: request.mayAct } }),
     ...(grants.length > 0 && { grants }),
     ...(pjti.length > 0 && { pjti }),
+    ...(pcid.length > 0 && { pcid }),
     ep: ground.epoch,
     // Whoever was revoked between a parent's minting and now is refused with the parent's own `fs`: a derived token
     // cannot outrun what its parent could not.
@@ -118,6 +123,49 @@ function requireChain(request: MintRequest): void {
   if (new Set([request.subject, ...chain]).size !== chain.length + 1) {
     throw new Refusal('invalid_request', 'the chain of actors would name somebody twice');
   }
+}
+
+/**
+ * Law 6: whoever acted before still stands behind whoever acts now, and nothing is made of a token without naming who makes
+ * it, but by an impersonation, which is never made of a token that has an actor or names who may be one.
+ */
+function requireProvenance({ act, mayAct, impersonation }: MintRequest, parents: readonly AccessTokenClaims[]): void {
+  const [subject] = parents;
+  if (!subject) {
+    if (impersonation) throw new TypeError('nobody is impersonated without their token');
+    return;
+  }
+  if (mayAct !== undefined) throw new TypeError('may_act belongs to a token that nothing was exchanged for');
+  if (impersonation) {
+    if (act) throw new TypeError('who impersonates does not act beside');
+    if (subject.act || subject.may_act || parents.length > 1) {
+      throw new Refusal('invalid_request', 'a token that has an actor, or names who may be one, is never impersonated');
+    }
+    return;
+  }
+  const chain = actorChain(act);
+  const earlier = actorChain(subject.act);
+  const continued = earlier.every((sub, i) => chain[chain.length - earlier.length + i] === sub);
+  if (chain.length <= earlier.length || !continued) {
+    throw new Refusal('invalid_request', 'the chain of actors would not continue that of the subject');
+  }
+}
+
+/** A token has one session, so that of a parent is the child's: it ends with it. */
+function sessionOf({ sessionId }: MintRequest, parents: readonly AccessTokenClaims[]): string | undefined {
+  const sessions = new Set([sessionId, ...parents.map(({ sid }) => sid)].filter((sid) => sid !== undefined));
+  if (sessions.size > 1) throw new Refusal('invalid_request', 'the token would hang on two sessions');
+  return [...sessions][0];
+}
+
+/**
+ * The clients whose end is the end of an ancestor. Those that `client_id` or the chain names are handles already; a session's
+ * own token has no registered client.
+ */
+function ancestorClientsOf({ clientId, act }: MintRequest, parents: readonly AccessTokenClaims[]): string[] {
+  const named = new Set([clientId, ...actorChain(act).map((sub) => sub.slice(sub.indexOf(':') + 1))]);
+  const clients = parents.flatMap(({ client_id, pcid = [] }) => [client_id, ...pcid]);
+  return [...new Set(clients)].filter((client) => isId('cli', client) && !named.has(client));
 }
 
 /** Parents first, then what they were made from: the nearest stand in front. */

@@ -45,7 +45,7 @@ export function splitToken(token: string): TokenParts {
  * @throws Refusal `denied` when `tenant_id` or `scope` is missing, empty or malformed; `not_authenticated` for the rest.
  */
 export function readClaims(payload: Readonly<Record<string, unknown>>): AccessTokenClaims {
-  const { tenant_id, scope, sub, client_id, jti, iat, exp, ep, fs, pjti, act } = payload;
+  const { tenant_id, scope, sub, client_id, jti, iat, exp, ep, fs, pjti, pcid, act } = payload;
   if (!isId('ten', tenant_id)) throw new Refusal('denied', 'the token names no tenant');
   if (typeof scope !== 'string' || !parseScope(scope)?.length)
     throw new Refusal('denied', 'the token carries no scope');
@@ -58,7 +58,9 @@ export function readClaims(payload: Readonly<Record<string, unknown>>): AccessTo
   for (const [name, isRight] of Object.entries(restMembers)) {
     if (payload[name] !== undefined && !isRight(payload[name])) throw notAuthentic(`its ${name} is malformed`);
   }
-  if (Array.isArray(pjti) && pjti.length > ancestorsMax) throw notAuthentic('it has too many ancestors');
+  if ([pjti, pcid].some((names) => Array.isArray(names) && names.length > ancestorsMax)) {
+    throw notAuthentic('it has too many ancestors');
+  }
   checkActors(act);
   return payload as unknown as AccessTokenClaims;
 }
@@ -69,6 +71,7 @@ const restMembers: Readonly<Record<string, (value: unknown) => boolean>> = {
   sid: isFilled,
   grants: isListOfNames,
   pjti: isListOfNames,
+  pcid: isListOfNames,
   tenant_role: isFilled,
   did: (did) => typeof did === 'string',
   pv: Number.isSafeInteger,

@@ -3,8 +3,8 @@ import { type Principal, tenantRoles } from '@mono-auth/core/principal';
 import { type AccessTokenClaims, parseScope } from '@mono-auth/core/token-claims';
 import * as z from 'zod';
 
-/** A token of ours after verification. `may_act` (RFC 8693 §4.4) names who alone may act for its subject. */
-export type VerifiedClaims = AccessTokenClaims & { may_act?: { sub: string } };
+/** A token of ours after verification. */
+export type VerifiedClaims = AccessTokenClaims;
 
 const idKindOf = { user: 'usr', host: 'hst', agent: 'agt', client: 'cli', service: 'cli' } as const;
 
@@ -43,9 +43,10 @@ const claims = z.object({
   tenant_role: z.enum(tenantRoles).optional(),
   sid: z.string().min(1).optional(),
   act: actor.optional(),
-  may_act: z.object({ sub: z.string() }).optional(),
+  may_act: z.object({ sub: principal }).optional(),
   grants: z.array(z.string().min(1)).optional(),
   pjti: z.array(z.string().min(1)).optional(),
+  pcid: z.array(z.string().min(1)).optional(),
   ep: z.int().positive(),
   fs: seconds,
   cnf: cnf.optional(),

@@ -1,5 +1,5 @@
 import { Refusal } from '@mono-auth/core/errors';
-import { newId, type TokenId } from '@mono-auth/core/ids';
+import { newId, type SessionId, type TokenId } from '@mono-auth/core/ids';
 import type { MintRequest } from '@mono-auth/minting';
 import type { Tenant } from '@mono-auth/tenants';
 import { FakeRuntime, openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
@@ -172,6 +172,7 @@ describe('a token dies', () => {
     const { token } = await mintRpc(acme, {
       subject: parent.claims.sub,
       parents: [parent.claims],
+      sessionId: parent.claims.sid as SessionId,
       act: { sub: `agent:${newId(runtime, 'agt')}` },
     });
     expect(await enter(`Bearer ${token}`)).toBe('authenticated');

@@ -1,7 +1,8 @@
 import { createPostgresEphemeral } from '@mono-auth/cache';
 import { type AgentId, type HostId, newId } from '@mono-auth/core/ids';
+import type { Principal } from '@mono-auth/core/principal';
 import { openIdentity } from '@mono-auth/identity';
-import { createChallenges, hostParticipant, machineService } from '@mono-auth/machines';
+import { createChallenges, findAgent, hostParticipant, machineService } from '@mono-auth/machines';
 import { policyService } from '@mono-auth/policy';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
@@ -17,7 +18,9 @@ export interface TestHost extends TestClient {
 /** What operators and hosts do over RPC, as in real life: hosts enrol by invite, challenge and proof. */
 export interface ControlBench {
   enrolHost(tenant: Tenant, name: string, access: Access): Promise<TestHost>;
+  /** With an owner of its own. */
   createAgent(host: TestHost, name: string, scopes: readonly string[]): Promise<AgentId>;
+  ownerOf(tenant: Tenant, agent: AgentId): Promise<Principal>;
   revokeHost(host: TestHost): Promise<void>;
   /** On top of version 1, which every tenant starts with. */
   publishPolicy(tenant: Tenant, policyText: string, basedOn: number): Promise<void>;
@@ -41,6 +44,7 @@ export function openControlBench(bench: TenantBench): ControlBench {
     ...bench,
     ephemeral,
     secret: () => new Uint8Array(32).fill(1),
+    isActiveAgent: async () => false,
     isKnownAudience: async () => false,
     originOf: () => ({ requestId: newId(runtime, 'req'), ip: '192.0.2.9' }),
     log: () => {},
@@ -78,6 +82,12 @@ export function openControlBench(bench: TenantBench): ControlBench {
       });
       return (agent as { id: AgentId }).id;
     },
+    ownerOf: (tenant, id) =>
+      database.forTenant(tenant.id, async (tx) => {
+        const agent = await findAgent(tx, id);
+        if (!agent) throw new Error(`no agent ${id}`);
+        return `user:${agent.ownerUserId}` as const;
+      }),
     revokeHost: ({ tenant, hostId }) => bench.revoke(tenant, { kind: 'host', id: hostId }, [hostParticipant()]),
     async publishPolicy(tenant, policyText, basedOn) {
       await call(tenant, 'policy.v1.PolicyService/PublishDraft', { policyText, basedOn: String(basedOn) });

@@ -4,7 +4,8 @@ import { decide } from '@mono-auth/policy';
 import type { Decision, GrantSession } from './grant-session.ts';
 
 interface IssueQuestion {
-  readonly action: 'token.issue' | 'token.exchange';
+  /** Policy knows `token.impersonate` as an operation of `access`: nothing permits it before a tenant says so. */
+  readonly action: 'token.issue' | 'token.exchange' | 'token.impersonate';
   readonly subject: Principal;
   /** Outermost first. */
   readonly actors: readonly Principal[];

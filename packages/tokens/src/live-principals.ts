@@ -3,30 +3,30 @@ import { Refusal } from '@mono-auth/core/errors';
 import type { AgentId, ClientId, HostId } from '@mono-auth/core/ids';
 import { type Principal, principalKind } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
-import { findAgent, findHost } from '@mono-auth/machines';
+import { type Agent, findAgent, findHost } from '@mono-auth/machines';
 
 /**
  * Reads the status of everybody in a chain, in the transaction that mints. What the feed has taken away is dead already;
  * this refuses who was suspended without it.
- * @returns what `actor` may hold now when it is an agent: its token may be older than its last restriction.
+ * @returns `actor` when it is an agent, as it is now: its token may be older than its last restriction.
  * @throws Refusal `invalid_request`.
  */
 export async function requireLivePrincipals(
   tx: TenantTx,
   chain: readonly Principal[],
-  actor: Principal,
-): Promise<readonly string[] | undefined> {
-  let scopes: readonly string[] | undefined;
+  actor: Principal | undefined,
+): Promise<Agent | undefined> {
+  let acting: Agent | undefined;
   for (const principal of chain) {
     const found = await find(tx, principal);
     if (!found.live) throw new Refusal('invalid_request', `${principalKind(principal)}: is not active`);
-    if (principal === actor) scopes = found.scopes;
+    if (principal === actor) acting = found.agent;
   }
-  return scopes;
+  return acting;
 }
 
 /** People have no status of their own here: their sessions end, and the feed says so. */
-async function find(tx: TenantTx, principal: Principal): Promise<{ live: boolean; scopes?: readonly string[] }> {
+async function find(tx: TenantTx, principal: Principal): Promise<{ live: boolean; agent?: Agent }> {
   const id = principal.slice(principal.indexOf(':') + 1);
   switch (principalKind(principal)) {
     case 'user':
@@ -35,7 +35,7 @@ async function find(tx: TenantTx, principal: Principal): Promise<{ live: boolean
       return { live: (await findHost(tx, id as HostId))?.status === 'active' };
     case 'agent': {
       const agent = await findAgent(tx, id as AgentId);
-      return agent ? { live: agent.status === 'active', scopes: agent.scopes } : { live: false };
+      return agent ? { live: agent.status === 'active', agent } : { live: false };
     }
     case 'client':
     case 'service':

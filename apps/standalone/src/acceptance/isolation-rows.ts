@@ -131,6 +131,40 @@ const machines: Readonly<Record<string, IsolationRow>> = {
   },
 };
 
+async function newAgent(here: TenantScene): Promise<string> {
+  const named = { hostId: here.handles.host, name: freshName() };
+  const answer = await call(here, 'monoauth.machines.v1.MachineService/CreateAgent', named);
+  return (answer.agent as { id: string }).id;
+}
+
+/** A consent to some agent, for an hour. */
+const consentTo = (agentId: string): JsonObject => ({
+  ...{ agentId, scopes: ['orders:read'] },
+  expiresAt: new Date(systemRuntime.nowMs() + 3_600_000).toISOString(),
+});
+
+const delegation: Readonly<Record<string, IsolationRow>> = {
+  'monoauth.delegation.v1.DelegationService/AllowAgent': {
+    own: async (here) => consentTo(await newAgent(here)),
+    shows: true,
+    foreign: ({ agent }) => [consentTo(agent)],
+  },
+  'monoauth.delegation.v1.DelegationService/ListAgentConsents': {
+    own: () => ({}),
+    shows: true,
+    silent: pageAfter('consent'),
+  },
+  'monoauth.delegation.v1.DelegationService/EndAgentConsent': {
+    own: async (here) => {
+      const allow = 'monoauth.delegation.v1.DelegationService/AllowAgent';
+      const { consent } = await call(here, allow, consentTo(await newAgent(here)));
+      return { id: (consent as { id: string }).id };
+    },
+    shows: true,
+    foreign: ({ consent }) => [{ id: consent }],
+  },
+};
+
 /** A person's token, and an agent's, for the exchange of which they are made. */
 async function exchangeable({ owner, issuer, host, handles }: TenantScene) {
   const subject = await owner.token({ audience: issuer, scope: 'orders:read' });
@@ -273,6 +307,7 @@ async function headOf({ issuer, ownerToken, handles }: TenantScene): Promise<Jso
 export const isolationRows: Readonly<Record<string, IsolationRow>> = {
   ...tenants,
   ...machines,
+  ...delegation,
   ...clientRows,
   ...tokens,
   ...feed,

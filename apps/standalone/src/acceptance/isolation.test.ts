@@ -75,6 +75,7 @@ async function neverWere(): Promise<Handles> {
     secret: newId(systemRuntime, 'sec'),
     resource: 'https://orders.nobody.example',
     registrationToken: newId(systemRuntime, 'iat'),
+    consent: newId(systemRuntime, 'gra'),
     invite: newId(systemRuntime, 'inv'),
     subscriber: newId(systemRuntime, 'sub'),
     revocation: newId(systemRuntime, 'rev'),

@@ -86,7 +86,7 @@ test('a client: its tokens end and it gets no more; a host’s client is revoked
 test('a person: sessions and tokens until now end, also in the hands of agents; signing in again works', async () => {
   const token = await delegated(await newAgent('helper'));
   const { revocation } = await revoke({ userId: scene.handles.user });
-  expect(revocation).toMatchObject({ casualties: [{ kind: 'session' }] });
+  expect(revocation).toMatchObject({ casualties: [{ kind: 'session' }, { kind: 'consent', count: '1' }] });
   expect(await isActive(token)).toBe(false);
   await expect(scene.owner.token()).rejects.toThrow(/401/);
   await expect(rpc('tenants.v1.TenantService/GetTenant', {})).rejects.toThrow(/401/);

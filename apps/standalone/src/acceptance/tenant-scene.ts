@@ -1,8 +1,10 @@
 import type { JsonObject } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { newId, type TenantId } from '@mono-auth/core/ids';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
 import { AuthMethod, ClientKind, ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
+import { DelegationService } from '@mono-auth/proto/monoauth/delegation/v1/delegation';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
@@ -38,6 +40,8 @@ export interface Handles {
   readonly secret: string;
   readonly resource: string;
   readonly registrationToken: string;
+  /** By which the agent acts for the owner. */
+  readonly consent: string;
   readonly invite: string;
   readonly subscriber: string;
   readonly revocation: string;
@@ -82,6 +86,10 @@ export async function openTenantScene(installation: Installation, slug: string):
   const open = await machines.createInvite({ hostName: 'fra-08', idempotencyKey: sharedKey });
   const named = { hostId: host.hostId, name: sharedNames.agent, scopes: orderScopes, idempotencyKey: sharedKey };
   const { agent } = await machines.createAgent(named);
+  const { consent } = await rpcClient(issuer, DelegationService, ownerToken).allowAgent({
+    ...{ agentId: agent?.id ?? '', scopes: orderScopes, idempotencyKey: sharedKey },
+    expiresAt: timestampFromMs(systemRuntime.nowMs() + 3_600_000),
+  });
   const { subscriberId } = await rpcClient(issuer, FeedService, ownerToken).register({ name: sharedNames.subscriber });
   const { revocation } = await rpcClient(issuer, RevocationService, ownerToken).revoke({
     target: { target: { case: 'tokenId', value: newId(systemRuntime, 'tok') } },
@@ -100,6 +108,7 @@ export async function openTenantScene(installation: Installation, slug: string):
     client: service.id,
     ...governed,
     resource,
+    consent: consent?.id ?? '',
     invite: open.invite?.id ?? '',
     subscriber: subscriberId,
     revocation: revocation?.id ?? '',

@@ -41,6 +41,10 @@ afterAll(async () => {
 const jwksOf = async () => ({ keys: [(await makeKey()).publicJwk as JsonObject] });
 const token = () => newId(systemRuntime, 'tok');
 
+/** Hours from when this file was read. */
+const startedAtMs = systemRuntime.nowMs();
+const later = (hours: number) => new Date(startedAtMs + hours * 3_600_000).toISOString();
+
 const rows: readonly Row[] = [
   {
     method: 'monoauth.tenants.v1.TenantService/ProvisionTenant',
@@ -116,6 +120,26 @@ const rows: readonly Row[] = [
     ...{ made: 'agent', table: 'agents' },
     request: () => ({ hostId: scene.handles.host, name: 'once', scopes: orderScopes }),
     others: () => [{ name: 'twice' }, { scopes: [] }],
+  },
+  {
+    method: 'monoauth.delegation.v1.DelegationService/AllowAgent',
+    ...{ made: 'consent', table: 'agent_consents' },
+    request: async () => {
+      const agent = { hostId: scene.handles.host, name: 'allowed once' };
+      const { body } = await postRpc(
+        scene.issuer,
+        'monoauth.machines.v1.MachineService/CreateAgent',
+        agent,
+        scene.ownerToken,
+      );
+      return { agentId: (body.agent as JsonObject).id as string, scopes: ['orders:read'], expiresAt: later(1) };
+    },
+    others: () => [
+      { agentId: scene.handles.agent },
+      { scopes: orderScopes },
+      { audiences: [scene.resource] },
+      { expiresAt: later(2) },
+    ],
   },
   {
     method: 'monoauth.revocation.v1.RevocationService/Revoke',

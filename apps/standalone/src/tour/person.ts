@@ -33,7 +33,7 @@ export class Person {
   }
 
   /** A token for `audience` (the RPC face when none is named), minted for this session. */
-  async token(request: { audience?: string; scope?: string; use?: 'gateway' } = {}): Promise<string> {
+  async token(request: { audience?: string; scope?: string; use?: 'gateway'; may_act?: string } = {}): Promise<string> {
     const answer = await this.fetch('/auth/token', {
       method: 'POST',
       headers: { origin: new URL(this.issuer).origin, 'content-type': 'application/json' },

@@ -105,7 +105,7 @@ async function readFacts(
 }
 
 async function readMintings(tx: TenantTx, ids: readonly string[]): Promise<ReadonlyMap<string, RecordedEvent>> {
-  const types = ['token.issued', 'token.exchanged'];
+  const types = ['token.issued', 'token.exchanged', 'token.impersonated'];
   const events = ids.length === 0 ? [] : await findEventsAbout(tx, { kind: 'token', ids, types });
   return new Map(events.map((event) => [event.objectId, event]));
 }

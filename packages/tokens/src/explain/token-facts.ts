@@ -26,6 +26,8 @@ export interface TokenFacts {
   readonly grants: readonly string[];
   /** Nearest first. */
   readonly ancestors: readonly string[];
+  /** To whom these were given. */
+  readonly ancestorClients: readonly string[];
   readonly kid: string | undefined;
   readonly decisionId: string;
   readonly policyVersion: number;
@@ -48,6 +50,7 @@ export function factsOfClaims(claims: VerifiedClaims, kid: string): TokenFacts {
     jkt: claims.cnf?.jkt,
     grants: claims.grants ?? [],
     ancestors: claims.pjti ?? [],
+    ancestorClients: claims.pcid ?? [],
     kid,
     decisionId: claims.did ?? '',
     policyVersion: claims.pv ?? 0,
@@ -77,6 +80,7 @@ export function factsOfEvidence(event: RecordedEvent): TokenFacts {
     jkt: text('jkt'),
     grants: list('grants'),
     ancestors: list('ancestors'),
+    ancestorClients: list('ancestor_clients'),
     kid,
     decisionId,
     policyVersion,
@@ -98,6 +102,7 @@ export function revocableOf(facts: TokenFacts): RevocableClaims {
     ),
     grants: facts.grants,
     pjti: facts.ancestors,
+    pcid: facts.ancestorClients,
     // No epoch ends a token of which none is told.
     ep: facts.epoch ?? Number.POSITIVE_INFINITY,
     fs: facts.feedSeq,

@@ -21,10 +21,11 @@ export function handlesOf(facts: TokenFacts, refusals: readonly TokenRefusal[]):
     ['subject', targetOfPrincipal(facts.subject)],
     ...facts.actors.map((actor) => ['actor', targetOfPrincipal(actor)] as [HandleRole, TokenHandle['target']]),
     // A token of a session's own has no client that could be revoked.
-    ['client', isId('cli', facts.clientId) ? { kind: 'client', id: facts.clientId } : undefined],
+    ['client', targetOfClient(facts.clientId)],
     ['session', facts.sessionId === undefined ? undefined : targetOf('session', facts.sessionId)],
     ...facts.grants.map((grant) => ['grant', targetOf('grant', grant)] as [HandleRole, TokenHandle['target']]),
     ...facts.ancestors.map((jti) => ['ancestor', targetOf('token', jti)] as [HandleRole, TokenHandle['target']]),
+    ...facts.ancestorClients.map((id) => ['ancestor', targetOfClient(id)] as [HandleRole, TokenHandle['target']]),
     ['tenant', { kind: 'tenant' }],
     ['key', facts.kid === undefined ? undefined : { kind: 'key', id: facts.kid }],
   ];
@@ -46,10 +47,14 @@ function targetOf(kind: 'token' | 'session' | 'grant', id: string): RevocationTa
   return { kind, id } as RevocationTarget;
 }
 
+function targetOfClient(id: string): RevocationTarget | undefined {
+  return isId('cli', id) ? { kind: 'client', id } : undefined;
+}
+
 function targetOfPrincipal(principal: string): RevocationTarget | undefined {
   const id = principal.slice(principal.indexOf(':') + 1);
   const kind = principalKind(principal as Principal);
-  if (kind === 'service' || kind === 'client') return isId('cli', id) ? { kind: 'client', id } : undefined;
+  if (kind === 'service' || kind === 'client') return targetOfClient(id);
   if (kind === 'user' && isId('usr', id)) return { kind, id };
   if (kind === 'host' && isId('hst', id)) return { kind, id };
   if (kind === 'agent' && isId('agt', id)) return { kind, id };

@@ -155,7 +155,9 @@ describe('a family', () => {
 
   test('survives the sign-out of its session, but not what takes the access itself away', async () => {
     const survivor = await begin();
-    await bench.revoke(bench.home, { kind: 'session', id: survivor.person.sessionId }, [grantParticipant({ runtime })]);
+    await bench.revoke(bench.home, { kind: 'session', id: survivor.person.sessionId }, [
+      grantParticipant({ runtime, isOther: async () => false }),
+    ]);
     expect((await refresh(tokenOf(survivor))).status).toBe(200);
   });
 
@@ -171,7 +173,8 @@ describe('a family', () => {
     ],
     [
       'the grant is revoked',
-      (_, id) => bench.revoke(bench.home, { kind: 'grant', id }, [grantParticipant({ runtime })]),
+      (_, id) =>
+        bench.revoke(bench.home, { kind: 'grant', id }, [grantParticipant({ runtime, isOther: async () => false })]),
     ],
     [
       'the client is cut off and comes back',
@@ -187,7 +190,7 @@ describe('a family', () => {
   test('ends with the epoch of its tenant', async () => {
     const client = await people.createApp(bench.other, 'of-the-other');
     const first = await begin({}, client);
-    await bench.revoke(bench.other, { kind: 'tenant' }, [grantParticipant({ runtime })]);
+    await bench.revoke(bench.other, { kind: 'tenant' }, [grantParticipant({ runtime, isOther: async () => false })]);
     expect(await refresh(tokenOf(first), {}, client)).toMatchObject(refused);
   });
 

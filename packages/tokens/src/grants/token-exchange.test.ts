@@ -1,5 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { type AgentId, newId, type SessionId, type TokenId } from '@mono-auth/core/ids';
+import type { Principal } from '@mono-auth/core/principal';
 import { actorChain } from '@mono-auth/core/token-claims';
 import type { Minted } from '@mono-auth/minting';
 import { EventSchema, Outcome } from '@mono-auth/proto/monoauth/audit/v1/audit';
@@ -24,6 +25,7 @@ let endpoints: EndpointBench;
 let control: ControlBench;
 let host: TestHost;
 let agent: AgentId;
+let owner: Principal;
 let machine: TestClient;
 const services: Record<string, TestClient> = {};
 
@@ -35,6 +37,7 @@ beforeAll(async () => {
   const access = { scopes: ['files:read', 'files:write'], audiences: resources };
   host = await control.enrolHost(bench.home, 'host-1', access);
   agent = await control.createAgent(host, 'agent-1', ['files:read']);
+  owner = await control.ownerOf(bench.home, agent);
   machine = await endpoints.createClient(bench.home, { kind: 'machine', name: 'builder', ...access });
   for (const name of names) {
     const resource = resourceOf(name);
@@ -43,7 +46,9 @@ beforeAll(async () => {
 });
 afterAll(() => db.close());
 
-const person = (change: Parameters<TenantBench['mint']>[1] = {}) => bench.mint(bench.home, change);
+/** The owner of the agent: nobody else lets it act for them. */
+const person = (change: Parameters<TenantBench['mint']>[1] = {}) =>
+  bench.mint(bench.home, { subject: owner, ...change });
 const verify = (token: unknown) => verifyAccessToken(bench, bench.home, token as string, { holder: {} });
 const exchange = (client: TestClient, form: FormFields) =>
   endpoints.ask(client, '/oauth2/token', { grant_type, subject_token_type: accessToken, ...form });
@@ -142,12 +147,20 @@ describe('a person’s token and an agent’s', () => {
     expect((await delegate(subject)).body.error).toBe('invalid_request');
   });
 
-  test('may be named as JWTs too, and a host acts without an agent when it says so', async () => {
+  test('may be named as JWTs too, and the result is called what was asked for', async () => {
     const jwt = 'urn:ietf:params:oauth:token-type:jwt';
     expect((await delegate(await person(), { subject_token_type: jwt, actor_token_type: jwt })).status).toBe(200);
+    const answer = await delegate(await person(), { requested_token_type: jwt });
+    expect(answer.body).toMatchObject({ issued_token_type: jwt, token_type: 'Bearer' });
+    await verify(answer.body.access_token);
+  });
+
+  test('a host that leaves its agent out acts for nobody who has not named it', async () => {
     const form = { grant_type: 'client_credentials', resource: bench.home.issuer };
     const own = (await endpoints.ask(host, '/oauth2/token', form)).body.access_token as string;
-    const claims = await verify((await delegate(await person(), { actor_token: own })).body.access_token);
+    expect((await delegate(await person(), { actor_token: own })).body.error).toBe('invalid_request');
+    const named = await person({ mayAct: `host:${host.hostId}` });
+    const claims = await verify((await delegate(named, { actor_token: own })).body.access_token);
     expect(actorChain(claims.act)).toEqual([`host:${host.hostId}`]);
   });
 });
@@ -212,11 +225,13 @@ describe('RFC 8693 §2.2.2: a subject token is refused as invalid_request', () =
     expect((await delegate(await person())).status).toBe(200);
   });
 
-  test('when may_act names somebody else', async () => {
-    const { claims } = await person();
-    const mayAct = (sub: string) => bench.sign(bench.home, { ...claims, may_act: { sub } });
-    expect(await refused(await mayAct(`agent:${newId(runtime, 'agt')}`))).toBe('invalid_request');
-    expect(await refused(await mayAct(`agent:${agent}`))).toBeUndefined();
+  test('when may_act names somebody else; whom it names needs no other word of the person, and hands it to nobody', async () => {
+    const stranger = `user:${newId(runtime, 'usr')}` as const;
+    const naming = (mayAct: Principal) => person({ mayAct, subject: stranger });
+    expect(await refused((await naming(`agent:${newId(runtime, 'agt')}`)).token)).toBe('invalid_request');
+    const { body } = await delegate(await naming(`agent:${agent}`));
+    expect(await verify(body.access_token)).not.toHaveProperty('may_act');
+    expect(await refused((await person({ subject: stranger })).token)).toBe('invalid_request');
   });
 });
 
@@ -298,7 +313,7 @@ describe('what is taken away takes everything with it', () => {
   test('no exchange outruns the revocation of its host, however they meet', async () => {
     const doomed = await control.enrolHost(bench.home, 'host-5', { scopes: ['files:read'], audiences: resources });
     const doomedAgent = await control.createAgent(doomed, 'agent-5', ['files:read']);
-    const subject = await person();
+    const subject = await person({ subject: await control.ownerOf(bench.home, doomedAgent) });
     const actor_token = await actorToken(doomed, doomedAgent);
     const early = await delegate(subject, { actor_token }, doomed);
     expect(early.status).toBe(200);

@@ -4,8 +4,8 @@ import type { Principal } from '@mono-auth/core/principal';
 import { actorChain } from '@mono-auth/core/token-claims';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { VerifiedClaims } from '../access-token.ts';
-import { actorOf, extendChain } from '../actor-chain.ts';
+import type { VerifiedClaims } from '../../access-token.ts';
+import { actorOf, extendChain } from '../../actor-chain.ts';
 import { requireActor, requireSubject } from './exchange-rules.ts';
 
 const uuid = (n: number) => `01890000-0000-7000-8000-00000000000${n}`;

@@ -1,0 +1,2 @@
+-- What an agent may do for somebody is asked at each exchange.
+call mono.watch_state('mono.agent_consents');
