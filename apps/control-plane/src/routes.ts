@@ -5,11 +5,13 @@ import { registrationEndpoint } from '@mono-auth/clients/registration';
 import { notFound } from '@mono-auth/core/errors';
 import type { Caller } from '@mono-auth/core/principal';
 import { platformSlug } from '@mono-auth/core/tenant-slug';
+import { federationService } from '@mono-auth/federation';
 import { feedService, feedSseRoute } from '@mono-auth/feed';
 import { machineService } from '@mono-auth/machines';
 import { policyService } from '@mono-auth/policy';
 import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
 import { ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
+import { FederationService } from '@mono-auth/proto/monoauth/federation/v1/federation';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
@@ -18,6 +20,7 @@ import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { revocationService, tenantEnding } from '@mono-auth/revocation';
 import { type ProvisionDeps, tenantService } from '@mono-auth/tenants';
+import { isLoopback } from '@mono-auth/tenants/base-url';
 import { discoveryRoutes, tokenRoutes, tokenService } from '@mono-auth/tokens';
 import {
   type AccessEffects,
@@ -64,6 +67,7 @@ export function createRoutes(
       router.service(TokenService, tokenService(parts.tokens));
       router.service(FeedService, feedService({ ...parts, recordEvent: append }));
       router.service(RevocationService, revocationService(parts.revocation));
+      router.service(FederationService, federationService({ ...parts, allowLoopback: isOnLoopback(parts.baseUrl) }));
       router.service(PolicyService, policyService(parts));
       router.service(AuditService, auditService(parts));
     },
@@ -78,6 +82,11 @@ export function createRoutes(
     },
     http2: (exchange, ingress) => rpc.http2(exchange, rpcPathOf(exchange.url), ingress),
   };
+}
+
+/** Neighbours on this machine are asked by an installation that is there itself, and by no other. */
+function isOnLoopback(baseUrl: string): boolean {
+  return isLoopback(new URL(baseUrl).hostname);
 }
 
 /** The OAuth endpoints, the hosted pages and the discovery documents. */

@@ -1,0 +1,1 @@
+export { federationService } from './service.ts';
