@@ -65,6 +65,16 @@ export async function insertIssuer(
   return rows.length === 1;
 }
 
+/** Whoever bears this name now, trusted or suspended. */
+export async function selectLivingIssuer(tx: TenantTx, issuer: string): Promise<TrustedIssuer | undefined> {
+  const [row] = await tx.sql<IssuerRow>`
+    select id, issuer, name, status, purposes, jwks, jwks_uri, client_ids, scopes, audiences, assertion_ttl_seconds_max,
+      one_time, multi_tenant, acr_values, max_age_seconds, created_at
+    from mono.trusted_issuers
+    where tenant_id = ${uuidOf(tx.tenantId)} and issuer = ${issuer} and status <> 'removed'`;
+  return row && issuerOf(row);
+}
+
 /** The issuer that is about to change, locked until the transaction ends. */
 export async function lockIssuer(tx: TenantTx, id: GrantId): Promise<TrustedIssuer | undefined> {
   const [row] = await tx.sql<IssuerRow>`

@@ -1,4 +1,4 @@
-import { type GrantId, idFromUuid, uuidOf } from '@mono-auth/core/ids';
+import { type ClientId, type GrantId, idFromUuid, uuidOf } from '@mono-auth/core/ids';
 import type { KeyedRequest } from '@mono-auth/core/request-digest';
 import type { TenantTx } from '@mono-auth/database';
 import type { AssertionProfile, ResourceServerTrust } from '../resource-server-trust.ts';
@@ -44,6 +44,19 @@ export async function insertResourceServer(
     on conflict do nothing
     returning id`;
   return rows.length === 1;
+}
+
+/** Where this client may go with an assertion of this kind: an ID-JAG, or a grant for identity chaining. */
+export async function selectLivingResourceServer(
+  tx: TenantTx,
+  { clientId, issuer, chaining }: { readonly clientId: ClientId; readonly issuer: string; readonly chaining: boolean },
+): Promise<ResourceServerTrust | undefined> {
+  const [row] = await tx.sql<TrustRow>`
+    select id, issuer, name, client_id, remote_client_id, profile, resources, scopes, created_at
+    from mono.resource_server_trusts
+    where tenant_id = ${uuidOf(tx.tenantId)} and client_id = ${uuidOf(clientId)} and issuer = ${issuer}
+      and (profile = 'identity_chaining') = ${chaining} and ended_at is null`;
+  return row && trustOf(row);
 }
 
 export async function lockResourceServer(

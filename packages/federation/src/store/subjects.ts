@@ -1,7 +1,7 @@
 import { type GrantId, idFromUuid, uuidOf } from '@mono-auth/core/ids';
 import type { KeyedRequest } from '@mono-auth/core/request-digest';
 import type { TenantTx } from '@mono-auth/database';
-import type { FederatedSubject, LinkedPrincipal } from '../federated-subject.ts';
+import type { FederatedSubject, LinkedPrincipal, SubjectName } from '../federated-subject.ts';
 
 interface SubjectRow {
   id: string;
@@ -47,6 +47,14 @@ export async function insertSubject(
     on conflict do nothing
     returning id`;
   return rows.length === 1;
+}
+
+export async function selectSubject(tx: TenantTx, name: SubjectName): Promise<FederatedSubject | undefined> {
+  const [row] = await tx.sql<SubjectRow>`
+    select id, issuer_id, subject, subject_tenant, user_id, agent_id, client_id, created_at from mono.federated_subjects
+    where tenant_id = ${uuidOf(tx.tenantId)} and issuer_id = ${uuidOf(name.issuerId)}
+      and subject_tenant = ${name.subjectTenant} and subject = ${name.subject} and ended_at is null`;
+  return row && subjectOf(row);
 }
 
 /** The link that is about to end, locked until the transaction ends; `living`: it has not ended yet. */

@@ -17,6 +17,7 @@ import { readTarget } from '../target.ts';
 import { verifyAccessToken } from '../verify-access-token.ts';
 import { requireActor, requireSubject } from './exchange-rules.ts';
 import type { Grant, TokenResponse } from './grant.ts';
+import { issueOtherType } from './issue-other-type.ts';
 
 const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
 /** RFC 8693 §3: our access tokens are JWTs, so this names the same thing. */
@@ -33,6 +34,8 @@ interface ExchangeRequest {
 export const tokenExchange: Grant = {
   grantType: 'urn:ietf:params:oauth:grant-type:token-exchange',
   async handle(session) {
+    const issueOther = issueOtherType(session);
+    if (issueOther) return issueOther(session);
     const { deps, tx, call, context, client, attempt } = session;
     requireConfidential(client);
     const request = readRequest(session.form);
