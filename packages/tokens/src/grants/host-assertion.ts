@@ -30,11 +30,7 @@ export async function verifyHostAssertion(session: Unproven, assertion: string):
 /** Once, also where it was shown as a client assertion: both are used up under one name. */
 export async function useUpHostAssertion(session: GrantSession, assertion: string): Promise<void> {
   const claims = await verify(session, assertion, session.client);
-  try {
-    await clientAuthentication.useUpAssertion(session.tx, session.client.id, claims);
-  } catch (cause) {
-    throw refuse(cause);
-  }
+  await clientAuthentication.useUpAssertion(session.tx, session.client.id, claims, refuse('it was used before'));
 }
 
 async function verify(

@@ -20,10 +20,14 @@ export async function readSelfSigned(
     if (typ !== undefined && typ !== 'JWT') throw new TypeError(`typ ${typ}`);
     const issuing = { ...deps, issuer: tenant.issuer };
     const claims = await clientAuthentication.verifyAssertion(tx, issuing, token, { name: client.id, client });
-    await clientAuthentication.useUpAssertion(tx, client.id, claims);
+    await clientAuthentication.useUpAssertion(tx, client.id, claims, refuse('it was used before'));
     return { subject: principal, notAfter: claims.exp as number, handles: { fs: context.fs } };
   } catch (cause) {
     if (!(cause instanceof Refusal || cause instanceof TypeError)) throw cause;
-    throw new Refusal('invalid_request', 'subject_token: is not signed by this client for this issuer', { cause });
+    throw refuse(cause);
   }
+}
+
+function refuse(cause: unknown): Refusal {
+  return new Refusal('invalid_request', 'subject_token: is not signed by this client for this issuer', { cause });
 }

@@ -162,6 +162,12 @@ const subjectRows = (): Row[] => {
       'a refresh token that was spent',
       shows('refresh_token', () => spent),
     ),
+  ];
+};
+
+/** Other kinds of tokens in its place. */
+const confusionRows = (): Row[] => {
+  return [
     request(
       'confusion',
       'an access token as an ID token',
@@ -217,7 +223,7 @@ const requestRows = (): Row[] => {
 };
 
 test('each MUST of asking for an ID-JAG, broken once, is refused with its own code, and nothing is used up or leaked', async () => {
-  const table = [...targetRows(), ...subjectRows(), ...requestRows()];
+  const table = [...targetRows(), ...subjectRows(), ...confusionRows(), ...requestRows()];
   expect(await breakEach(table, async () => askingForIdJag(scene, tokens.id_token))).toEqual([]);
   process.stdout.write(`asking for an ID-JAG: ${table.length} rows\n`);
 });
