@@ -1,4 +1,4 @@
-import { openTestDatabase, testKek } from '@mono-auth/testing';
+import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -16,6 +16,7 @@ import { ordersApi, type RegisteredClient, registerApp } from '../oauth-scene.ts
 import { type Ask, breakEach, type Row, row, send } from './ask.ts';
 import { learnNonce, makeProofKey, proven } from './proof-key.ts';
 
+let db: TestDatabase;
 let scene: FederationScene;
 let tokens: Record<'id_token' | 'refresh_token', string>;
 /** Another client of the identity provider, with tokens of the same person. */
@@ -25,7 +26,8 @@ let idJag: string;
 let spent: string;
 
 beforeAll(async () => {
-  scene = await openFederation(await openTestDatabase(), testKek);
+  db = await openTestDatabase();
+  scene = await openFederation(db, testKek);
   tokens = await signInAtIdp(scene);
   const grants = ['authorization_code', 'refresh_token', exchange];
   rival = await registerApp(scene.idp, { authMethod: 'AUTH_METHOD_CLIENT_SECRET_POST', grantTypes: grants });
@@ -238,6 +240,26 @@ test('this issuer gives no access token for an ID-JAG that it has made itself, a
   const atItself = redeeming({ home: idp, client: own }, idJag);
   expect((await send(atItself)).body.error).toBe('invalid_grant');
   expect((await send(redeeming({ home, client }, idJag))).status).toBe(200);
+});
+
+test('each assertion made, redeemed or refused is on record once, and none of them stands in the log', async () => {
+  const eventsOf = async () =>
+    db.admin<{ type: string; envelope: Uint8Array }>(
+      "select type, envelope from mono.audit_events where type like 'token.%' order by id",
+    );
+  const before = (await eventsOf()).length;
+  const made = String((await send(askingForIdJag(scene, tokens.id_token))).body.access_token);
+  const { body } = await send(redeeming(scene, made));
+  await send(redeeming(scene, `${made.slice(0, -8)}AAAAAAAA`));
+  const events = await eventsOf();
+  const fresh = events.slice(before).map(({ type }) => type);
+  expect(events.length - before).toBe(3);
+  expect(fresh.sort()).toEqual(['token.id_jag_issued', 'token.issued', 'token.refused']);
+  const log = Buffer.concat(events.map(({ envelope }) => envelope)).toString('latin1');
+  for (const token of [made, String(body.access_token), tokens.id_token]) {
+    expect(log).not.toContain(token.split('.')[1]);
+  }
+  expect(log).toContain(String(decodeJwt(made).jti));
 });
 
 test('with a proof of a key, it is good for that key alone', async () => {
