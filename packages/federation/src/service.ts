@@ -1,4 +1,5 @@
 import type { ServiceImpl } from '@connectrpc/connect';
+import { notFound } from '@mono-auth/core/errors';
 import { type GrantId, parseId } from '@mono-auth/core/ids';
 import { pageItemsDefault } from '@mono-auth/core/limits';
 import type { Call } from '@mono-auth/core/principal';
@@ -11,10 +12,10 @@ import { linkSubject } from './link-subject.ts';
 import { removeIssuer } from './remove-issuer.ts';
 import { removeResourceServer } from './remove-resource-server.ts';
 import { resumeIssuer } from './resume-issuer.ts';
-import { selectIssuers } from './store/issuers.ts';
+import { isLivingIssuer, selectIssuers } from './store/issuers.ts';
 import { selectResourceServers } from './store/resource-servers.ts';
 import { selectSubjects } from './store/subjects.ts';
-import { requireIssuer, suspendIssuer } from './suspend-issuer.ts';
+import { suspendIssuer } from './suspend-issuer.ts';
 import {
   issuerToProto,
   principalFromProto,
@@ -117,7 +118,7 @@ function subjectMethods({ database, runtime, feed }: FederationDeps) {
       const issuerId = parseId('gra', request.issuerId, 'issuer_id');
       const { page, nextPageToken } = await pageOf(request, (after, limit) =>
         database.forTenant(caller.tenantId, async (tx) => {
-          await requireIssuer(tx, issuerId);
+          if (!(await isLivingIssuer(tx, issuerId))) throw notFound('issuer');
           return selectSubjects(tx, issuerId, after, limit);
         }),
       );

@@ -6,7 +6,7 @@ import type { Call } from '@mono-auth/core/principal';
 import { checkRepetition, type KeyedRequest, keyedRequest } from '@mono-auth/core/request-digest';
 import { issuerOf } from '@mono-auth/core/tenant-slug';
 import type { TenantTx } from '@mono-auth/database';
-import { readIssuer, refuse } from './read-fields.ts';
+import { readAddress, readIssuer, refuse } from './read-fields.ts';
 import { insertIssuer, selectIssuerByIdempotencyKey } from './store/issuers.ts';
 import type { AssertionPurpose, IssuerKeys, TrustedIssuer } from './trusted-issuer.ts';
 
@@ -105,7 +105,7 @@ function readTrustedIssuer(call: Call, input: TrustIssuerInput, { baseUrl, allow
 
 function readKeys({ jwks, jwksUri }: TrustIssuerInput, allowLoopback: boolean): IssuerKeys {
   if ((jwks === undefined) === (jwksUri === undefined)) throw refuse('jwks', 'either it or jwks_uri');
-  if (jwksUri !== undefined) return { jwksUri: readIssuer(jwksUri, 'jwks_uri', allowLoopback) };
+  if (jwksUri !== undefined) return { jwksUri: readAddress(jwksUri, 'jwks_uri', allowLoopback) };
   return { jwks: readPublicJwks(jwks, 'jwks') };
 }
 

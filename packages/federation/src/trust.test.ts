@@ -87,6 +87,11 @@ describe('an issuer is trusted', () => {
     await expect(trust({ issuer: own })).rejects.toMatchObject({ reason: 'invalid_request' });
   });
 
+  test('with keys at any address that is https, one with a query as well', async () => {
+    const jwksUri = 'https://keys.example/discovery?policy=workforce';
+    expect((await trust({ jwks: undefined, jwksUri })).keys).toEqual({ jwksUri });
+  });
+
   test('on this machine alone where the installation is there itself', async () => {
     expect((await trust({ issuer: 'http://127.0.0.1:1/t/idp' }, true)).issuer).toBe('http://127.0.0.1:1/t/idp');
   });

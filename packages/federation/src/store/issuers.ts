@@ -84,6 +84,14 @@ export async function lockIssuer(tx: TenantTx, id: GrantId): Promise<TrustedIssu
   return row && issuerOf(row);
 }
 
+/** Whether it is there and was not removed. */
+export async function isLivingIssuer(tx: TenantTx, id: GrantId): Promise<boolean> {
+  const rows = await tx.sql<{ id: string }>`
+    select id from mono.trusted_issuers
+    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)} and status <> 'removed'`;
+  return rows.length === 1;
+}
+
 export async function selectIssuerByIdempotencyKey(
   tx: TenantTx,
   key: string,

@@ -1,7 +1,9 @@
 import { Refusal } from '@mono-auth/core/errors';
+import { actorChain } from '@mono-auth/core/token-claims';
 import type { VerifiedClaims } from '../access-token.ts';
 import { required } from '../form.ts';
 import type { GrantSession } from '../grant-session.ts';
+import { requireLivePrincipals } from '../live-principals.ts';
 import { verifyAccessToken } from '../verify-access-token.ts';
 import { requireSubject } from './exchange-rules.ts';
 
@@ -23,6 +25,7 @@ export async function readOwnSubject(session: GrantSession, types: readonly stri
   try {
     const claims = await verifyAccessToken(deps, tenant, token, { tx, holder: confirmation ?? {} });
     requireSubject(session, claims);
+    await requireLivePrincipals(tx, [claims.sub, ...actorChain(claims.act)], claims.sub);
     return claims;
   } catch (error) {
     if (!(error instanceof Refusal) || error.reason !== 'not_authenticated') throw error;

@@ -1,7 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { SessionId } from '@mono-auth/core/ids';
 import type { Actor } from '@mono-auth/core/principal';
-import { parseScope } from '@mono-auth/core/token-claims';
+import { actorChain, parseScope } from '@mono-auth/core/token-claims';
 import { verifyJwt } from '@mono-auth/keys';
 import { statementKinds, type TransactionStart } from '@mono-auth/minting';
 import { decodeProtectedHeader } from 'jose';
@@ -9,6 +9,7 @@ import * as z from 'zod';
 import { actor, principal } from '../access-token.ts';
 import { required } from '../form.ts';
 import type { GrantSession } from '../grant-session.ts';
+import { requireLivePrincipals } from '../live-principals.ts';
 
 const record = z.record(z.string(), z.unknown());
 const claims = z.object({
@@ -41,24 +42,38 @@ export async function readTransaction(session: GrantSession): Promise<Transactio
   }
   const token = required(session.form, 'subject_token');
   const said = await verify(session, token);
+  const act = said.act as Actor | undefined;
+  await requireLivePrincipals(session.tx, [said.sub, ...actorChain(act)], said.sub);
   return {
-    ...{ txn: said.txn, subject: said.sub, act: said.act as Actor | undefined, rctx: said.rctx, tctx: said.tctx },
+    ...{ txn: said.txn, subject: said.sub, act, rctx: said.rctx, tctx: said.tctx },
     ...{ scope: parseScope(said.scope) ?? [], notAfter: said.exp },
     handles: { fs: said.fs, sessionId: said.sid as SessionId | undefined, grants: said.grants, pjti: said.pjti },
   };
 }
 
 async function verify({ deps, tx, tenant }: GrantSession, token: string): Promise<z.infer<typeof claims>> {
+  const kid = kidOf(token);
+  const payload = await verifyJwt<unknown>(token, await deps.keys.publicKeys(tx, 'token', kid), {
+    typ: statementKinds.transaction_token.typ,
+    ...{ issuer: tenant.issuer, audience: tenant.issuer, nowMs: deps.runtime.nowMs() },
+  }).catch((cause: unknown) => {
+    throw cause instanceof Refusal ? refuse(cause) : cause;
+  });
+  const read = claims.safeParse(payload);
+  if (!read.success) throw refuse(read.error);
+  if ((await deps.feed.stateIn(tx)).isRevoked({ ...read.data, kid }).revoked) throw refuse('it was revoked');
+  return read.data;
+}
+
+function refuse(cause: unknown): Refusal {
+  return new Refusal('invalid_request', 'subject_token: is no transaction token that is good now', { cause });
+}
+
+/** Undefined when the header cannot be read, which is for `verifyJwt` to refuse. */
+function kidOf(token: string): string | undefined {
   try {
-    const { kid } = decodeProtectedHeader(token);
-    const payload = await verifyJwt<unknown>(token, await deps.keys.publicKeys(tx, 'token', kid), {
-      typ: statementKinds.transaction_token.typ,
-      ...{ issuer: tenant.issuer, audience: tenant.issuer, nowMs: deps.runtime.nowMs() },
-    });
-    const said = claims.parse(payload);
-    if ((await deps.feed.stateIn(tx)).isRevoked({ ...said, kid }).revoked) throw new TypeError('it was revoked');
-    return said;
-  } catch (cause) {
-    throw new Refusal('invalid_request', 'subject_token: is no transaction token that is good now', { cause });
+    return decodeProtectedHeader(token).kid;
+  } catch {
+    return undefined;
   }
 }

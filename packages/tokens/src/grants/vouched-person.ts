@@ -5,6 +5,7 @@ import { refreshTokens } from '@mono-auth/grants';
 import { verifyJwt } from '@mono-auth/keys';
 import { decodeProtectedHeader } from 'jose';
 import * as z from 'zod';
+import { familyTtlSeconds, requireGrantType } from '../ceilings.ts';
 import { required } from '../form.ts';
 import type { GrantSession } from '../grant-session.ts';
 import { requireLiveGrant, requireLiveSession, requireMember } from '../live-grant.ts';
@@ -80,11 +81,14 @@ async function readRefreshToken(session: GrantSession, token: string): Promise<V
     throw new Refusal('not_authenticated', 'no living refresh token of this client');
   }
   const { grant } = found;
-  if (found.expiresAtMs <= session.deps.runtime.nowMs()) throw new Refusal('not_authenticated', 'it has expired');
+  // As in a refresh: what the tenant or the client allows now may have brought the end nearer, or have taken the grant away.
+  requireGrantType(session, 'refresh_token');
+  const endMs = Math.min(found.expiresAtMs, grant.createdAtMs + familyTtlSeconds(session) * 1000);
+  if (endMs <= session.deps.runtime.nowMs()) throw new Refusal('not_authenticated', 'it has expired');
   await requireLiveGrant(session, grant);
   const role = await requireMember(session, grant.userId);
   const authTimeSeconds = Math.floor(grant.authTimeMs / 1000);
-  return { userId: grant.userId, role, authTimeSeconds, notAfter: found.expiresAtMs / 1000 };
+  return { userId: grant.userId, role, authTimeSeconds, notAfter: endMs / 1000 };
 }
 
 function kidOf(token: string): string | undefined {
