@@ -6,6 +6,7 @@ import type { EnrollFlags } from './commands/enroll.ts';
 import type { LoginFlags } from './commands/login.ts';
 import type { CliContext } from './context.ts';
 import { json, text } from './flags.ts';
+import { idpRoutes } from './idp-routes.ts';
 import { keyRoutes } from './key-routes.ts';
 import { agentRoutes, hostRoutes, inviteRoutes } from './machine-routes.ts';
 import { type OutputFlags, printable } from './output.ts';
@@ -52,6 +53,7 @@ const root = buildRouteMap({
     agent: agentRoutes,
     client: clientRoutes,
     resource: resourceRoutes,
+    idp: idpRoutes,
     token: tokenRoutes,
     revoke: revokeCommand,
     key: keyRoutes,

@@ -64,8 +64,8 @@ export function composeTokens(
 }
 
 async function readIssuerPolicy(tx: TenantTx): ReturnType<TokenDeps['readIssuerPolicy']> {
-  const { dynamicRegistration, metadataDocumentClients, pushedRequestsRequired } = await readSecurityPolicy(tx);
+  const { dynamicRegistration, metadataDocumentClients, pushedRequestsRequired, idJag } = await readSecurityPolicy(tx);
   // Also where each waits for its approval: a client that did not try would never be a draft.
   const metadataDocuments = metadataDocumentClients !== 'disabled';
-  return { registration: dynamicRegistration, metadataDocuments, pushedRequestsRequired };
+  return { registration: dynamicRegistration, metadataDocuments, pushedRequestsRequired, idJag };
 }

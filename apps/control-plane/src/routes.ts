@@ -6,12 +6,14 @@ import { notFound } from '@mono-auth/core/errors';
 import type { Caller } from '@mono-auth/core/principal';
 import { platformSlug } from '@mono-auth/core/tenant-slug';
 import { delegationService } from '@mono-auth/delegation';
+import { federationService } from '@mono-auth/federation';
 import { feedService, feedSseRoute } from '@mono-auth/feed';
 import { machineService } from '@mono-auth/machines';
 import { policyService } from '@mono-auth/policy';
 import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
 import { ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
 import { DelegationService } from '@mono-auth/proto/monoauth/delegation/v1/delegation';
+import { FederationService } from '@mono-auth/proto/monoauth/federation/v1/federation';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
@@ -20,6 +22,7 @@ import { TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import { revocationService, tenantEnding } from '@mono-auth/revocation';
 import { type ProvisionDeps, tenantService } from '@mono-auth/tenants';
+import { isLoopback } from '@mono-auth/tenants/base-url';
 import { answerTokenRequest, discoveryRoutes, tokenRoutes, tokenService } from '@mono-auth/tokens';
 import {
   type AccessEffects,
@@ -80,6 +83,7 @@ export function createRoutes(
       router.service(DelegationService, delegationService(parts));
       router.service(FeedService, feedService({ ...parts, recordEvent: append }));
       router.service(RevocationService, revocationService(parts.revocation));
+      router.service(FederationService, federationService({ ...parts, allowLoopback: isOnLoopback(parts.baseUrl) }));
       router.service(PolicyService, policyService(parts));
       router.service(AuditService, auditService(parts));
     },
@@ -97,6 +101,11 @@ export function createRoutes(
     },
     http2: (exchange, ingress) => rpc.http2(exchange, rpcPathOf(exchange.url), ingress),
   };
+}
+
+/** Neighbours on this machine are asked by an installation that is there itself, and by no other. */
+function isOnLoopback(baseUrl: string): boolean {
+  return isLoopback(new URL(baseUrl).hostname);
 }
 
 /** The OAuth endpoints, the hosted pages and the discovery documents. */

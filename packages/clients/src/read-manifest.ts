@@ -38,6 +38,8 @@ const refreshTokenTtlSecondsMax = 31_536_000;
 
 const ofPeople: readonly string[] = [grantType.code, grantType.refreshToken, grantType.deviceCode];
 const ofItself: readonly string[] = [grantType.clientCredentials, grantType.tokenExchange];
+/** What others have signed counts for who has authenticated, so never for a public client; it has to be asked for. */
+const ofCredentials: readonly string[] = [...ofItself, grantType.jwtBearer];
 
 /**
  * Reads what a client asks to be allowed, by itself: what the tenant has to say about it comes after.
@@ -117,7 +119,7 @@ function readDistinguishedName(name: string, prefix: string): string {
 function readGrantTypes(asked: readonly string[], kind: ClientKind, isPublic: boolean, field: string): string[] {
   const usual = kind === 'app' ? [grantType.code, grantType.refreshToken] : ofItself;
   const grants = [...new Set(asked.length === 0 ? usual : asked)];
-  const allowed = kind === 'app' ? [...ofPeople, ...(isPublic ? [] : ofItself)] : ofItself;
+  const allowed = kind === 'app' ? [...ofPeople, ...(isPublic ? [] : ofCredentials)] : ofCredentials;
   const excess = grants.find((grant) => !allowed.includes(grant));
   if (excess !== undefined) {
     throw metadata(`${field}: ${excess} is not for this kind of client; allowed: ${allowed.join(', ')}`);

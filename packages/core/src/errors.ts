@@ -27,6 +27,14 @@ export const refusals = {
   not_found: { connect: 'not_found', oauth: 'invalid_request', http: 404, exit: 3, retry: false },
   unimplemented: { connect: 'unimplemented', oauth: 'invalid_request', http: 404, exit: 2, retry: false },
   invalid_grant: { connect: 'failed_precondition', oauth: 'invalid_grant', http: 400, exit: 1, retry: false },
+  // RFC 9470 §3: with `max_age` or `acr_values`, which the client takes to its identity provider.
+  insufficient_user_authentication: {
+    connect: 'failed_precondition',
+    oauth: 'insufficient_user_authentication',
+    http: 400,
+    exit: 4,
+    retry: false,
+  },
   invalid_target: { connect: 'invalid_argument', oauth: 'invalid_target', http: 400, exit: 2, retry: false },
   invalid_dpop_proof: {
     connect: 'unauthenticated',
@@ -153,6 +161,14 @@ export interface RefusalOptions {
   retryAfterMs?: number;
   /** The nonce that a DPoP proof should carry (RFC 9449 §8). */
   dpopNonce?: string;
+  /** How the person should sign in again (RFC 9470 §3). */
+  stepUp?: StepUp;
+}
+
+/** RFC 9470 §3. */
+export interface StepUp {
+  readonly maxAgeSeconds?: number;
+  readonly acrValues?: readonly string[];
 }
 
 /** The only error that domain code throws on purpose. `detail` is public; `cause` is only logged. */
@@ -162,6 +178,7 @@ export class Refusal extends Error {
   readonly detail: string;
   readonly retryAfterMs: number | undefined;
   readonly dpopNonce: string | undefined;
+  readonly stepUp: StepUp | undefined;
 
   constructor(reason: Reason, detail: string, options: RefusalOptions = {}) {
     super(`${reason}: ${detail}`, { cause: options.cause });
@@ -169,6 +186,7 @@ export class Refusal extends Error {
     this.detail = detail;
     this.retryAfterMs = options.retryAfterMs;
     this.dpopNonce = options.dpopNonce;
+    this.stepUp = options.stepUp;
   }
 
   get row(): RefusalRow {

@@ -11,7 +11,8 @@ import { type Keyring, signJwt } from '@mono-auth/keys';
 import { readTenant, type TenantRecord } from '@mono-auth/tenants';
 import { deriveIdClaims, idTokenAlg, idTokenType } from './id-token.ts';
 import type { IdTokenRequest, MintRequest } from './mint-request.ts';
-import { deriveClaims } from './rules.ts';
+import { deriveClaims, type MintingGround } from './rules.ts';
+import { deriveStatement, type StatementClaims, type StatementRequest, statementKinds } from './statement.ts';
 
 export interface MinterDeps {
   readonly keys: Pick<Keyring, 'signer'>;
@@ -46,6 +47,16 @@ export interface Minter {
    * @throws Refusal of the rules in `rules.ts`; `audit_unavailable`. TypeError when `context` is of another transaction.
    */
   mint(tx: TenantTx, call: Call, context: MintContext, request: MintRequest): Promise<Minted>;
+  /**
+   * Signs what is no access token: an assertion for another domain, or a transaction token. Evidence and key as for `mint`.
+   * @throws as `mint`.
+   */
+  state(tx: TenantTx, call: Call, context: MintContext, request: StatementRequest): Promise<Stated>;
+}
+
+export interface Stated {
+  readonly token: string;
+  readonly claims: StatementClaims;
 }
 
 export function openMinter(deps: MinterDeps): Minter {
@@ -53,6 +64,11 @@ export function openMinter(deps: MinterDeps): Minter {
   const mintIdToken = async (tx: TenantTx, { keyVersion }: TenantRecord, minted: Minted, request: IdTokenRequest) => {
     const signer = await deps.keys.signer(tx, 'token', idTokenAlg, keyVersion);
     return signJwt(signer, idTokenType, deriveIdClaims(minted, request));
+  };
+  const groundIn = (tx: TenantTx, context: MintContext): MintingGround => {
+    if (begun.get(context) !== tx) throw new TypeError('the minting context is not of this transaction');
+    const { fs, tenant } = context;
+    return { fs, tenantId: tenant.id, epoch: tenant.epoch, issuer: issuerOf(deps.baseUrl, tenant.slug) };
   };
   return {
     async begin(tx) {
@@ -64,9 +80,8 @@ export function openMinter(deps: MinterDeps): Minter {
       return context;
     },
     async mint(tx, call, context, request) {
-      if (begun.get(context) !== tx) throw new TypeError('the minting context is not of this transaction');
-      const { fs, tenant } = context;
-      const ground = { fs, tenantId: tenant.id, epoch: tenant.epoch, issuer: issuerOf(deps.baseUrl, tenant.slug) };
+      const ground = groundIn(tx, context);
+      const { tenant } = context;
       const jti = newId(call.runtime, 'tok');
       const claims = deriveClaims(ground, request, jti, nowSeconds(call.runtime));
       const signer = await deps.keys.signer(tx, 'token', undefined, tenant.keyVersion);
@@ -75,7 +90,37 @@ export function openMinter(deps: MinterDeps): Minter {
       await recordMinted(tx, call, { jti, claims, kid: signer.kid }, request);
       return { token, claims, ...(idToken !== undefined && { idToken }) };
     },
+    async state(tx, call, context, request) {
+      const jti = newId(call.runtime, 'tok');
+      const claims = deriveStatement(groundIn(tx, context), request, jti, nowSeconds(call.runtime));
+      const signer = await deps.keys.signer(tx, 'token', undefined, context.tenant.keyVersion);
+      const token = await signJwt(signer, statementKinds[request.kind].typ, claims);
+      await recordStated(tx, call, claims, request);
+      return { token, claims };
+    },
   };
+}
+
+async function recordStated(
+  tx: TenantTx,
+  call: Call,
+  { jti, sub, exp, scope = '' }: StatementClaims,
+  { kind, audience, clientId, decision: { decisionId, policyVersion }, ...rest }: StatementRequest,
+): Promise<void> {
+  await append(tx, call, {
+    type: statementKinds[kind].event,
+    object: { kind: 'token', id: jti },
+    subject: sub,
+    tokenId: jti,
+    ...{ decisionId, policyVersion },
+    // Never the contexts of a transaction: they may hold what is personal (transaction tokens §7.4).
+    detail: {
+      ...{ audience, scope, exp, client_id: clientId },
+      ...('clientThere' in rest
+        ? { client_there: rest.clientThere, resources: rest.resources.join(' ') }
+        : { txn: rest.txn, requester: rest.requester }),
+    },
+  });
 }
 
 /** What is needed to explain the token by its id alone: every handle of it, and who decided. */

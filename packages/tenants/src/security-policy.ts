@@ -17,6 +17,8 @@ export interface SecurityPolicy {
   readonly metadataDocumentClients: MetadataDocumentClients;
   /** Authorization requests only by RFC 9126. */
   readonly pushedRequestsRequired: boolean;
+  /** Assertions across domains, which are drafts: jwt-bearer grants, ID-JAG, identity chaining, transaction tokens. */
+  readonly idJag: boolean;
 }
 
 /** `review`: each waits as a draft for its approval. `allowed`: public apps, with a person's consent. */
@@ -35,6 +37,7 @@ const defaults: SecurityPolicy = {
   dynamicRegistration: false,
   metadataDocumentClients: 'allowed',
   pushedRequestsRequired: false,
+  idJag: false,
 };
 
 /** A policy and what a change of it is based on. */

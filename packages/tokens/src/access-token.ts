@@ -14,13 +14,13 @@ function isPrincipal(text: string): text is Principal {
   return rest.length === 0 && Object.hasOwn(idKindOf, kind) && isId(idKindOf[kind as keyof typeof idKindOf], id);
 }
 
-const principal = z.string().refine(isPrincipal);
+export const principal = z.string().refine(isPrincipal);
 const seconds = z.int().nonnegative();
 /** A token that is bound in no way we know would be bound in none. */
 const cnf = z
   .object({ jkt: z.string().min(1).optional(), 'x5t#S256': z.string().min(1).optional() })
   .refine((bound) => bound.jkt !== undefined || bound['x5t#S256'] !== undefined);
-const actor = z.object({
+export const actor = z.object({
   sub: principal,
   sub_profile: z.string().optional(),
   cnf: z.object({ jkt: z.string().min(1) }).optional(),

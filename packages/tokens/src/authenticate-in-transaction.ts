@@ -9,7 +9,7 @@ import { readSecurityPolicy } from '@mono-auth/tenants';
 import type { GrantDeps } from './deps.ts';
 import { readProof } from './dpop/read-proof.ts';
 import { useUpProof } from './dpop/use-up-proof.ts';
-import type { Attempt, FormRequest, GrantSession } from './grant-session.ts';
+import type { Attempt, FormRequest, GrantSession, Unproven } from './grant-session.ts';
 
 /** Client authentication (RFC 6749 §2.3), and who the client is. Inside `deps.remoteKeys.withKeys`. */
 export async function authenticate(
@@ -32,6 +32,12 @@ export async function authenticate(
   return { client, principal: principalOf(client) };
 }
 
+interface GrantHandling {
+  readonly changesRows: boolean;
+  /** Who asks, where the grant itself proves it; undefined: the client has to authenticate. */
+  readonly identify?: ((unproven: Unproven) => Promise<Client | undefined>) | undefined;
+}
+
 /**
  * Decides a grant: the feed's head first, then the client, then the work, in one transaction, which is read-only unless the
  * grant changes rows; what it leaves behind (events, the spent assertion) is durable before anybody hears of it. A refusal
@@ -42,7 +48,7 @@ export async function withGrantSession<T>(
   deps: GrantDeps,
   request: FormRequest,
   work: (session: GrantSession) => Promise<T>,
-  { changesRows }: { readonly changesRows: boolean } = { changesRows: false },
+  { changesRows, identify }: GrantHandling = { changesRows: false },
 ): Promise<T> {
   const attempt: Attempt = {};
   // Before anything is used up: whoever is only asked for a nonce comes again with the same code or assertion, and leaves
@@ -53,10 +59,12 @@ export async function withGrantSession<T>(
     const context = await deps.minter.begin(tx);
     try {
       if (proof instanceof Refusal) throw proof;
-      const { client, principal } = await authenticate(deps, tx, request);
+      const ceilings = await readSecurityPolicy(tx);
+      const found = await identify?.({ ...request, deps, tx, ceilings });
+      const proven = found && { client: found, principal: principalOf(found) };
+      const { client, principal } = proven ?? (await authenticate(deps, tx, request));
       call = callOf(deps, request, principal, client);
       if (proof) await useUpProof(tx, proof);
-      const ceilings = await readSecurityPolicy(tx);
       const binding = { dpopJkt: proof?.jkt, confirmation: confirmationOf(client, request.origin, proof) };
       const known = { ...binding, deps, tx, context, client, principal, call, attempt, ceilings };
       return { granted: await work({ ...request, ...known }) };

@@ -10,7 +10,7 @@ import type { GrantSession } from './grant-session.ts';
  */
 export type Ceilings = Pick<
   SecurityPolicy,
-  'accessTokenTtlSecondsMax' | 'refreshTokenTtlSecondsMax' | 'grantTypes' | 'scopes' | 'dpopRequired'
+  'accessTokenTtlSecondsMax' | 'refreshTokenTtlSecondsMax' | 'grantTypes' | 'scopes' | 'dpopRequired' | 'idJag'
 >;
 
 /** Scopes of the issuer itself (OpenID Connect Core §3.1.2.1, §5.4, §11): no resource knows them, no ceiling names them. */

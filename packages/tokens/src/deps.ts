@@ -45,7 +45,7 @@ export interface GrantDeps extends VerifierDeps, DpopDeps {
   readonly people: People;
   /** Absent where no authorization endpoint is served: no code is known then. */
   readonly codes?: AuthorizationCodes;
-  readonly remoteKeys: Pick<clientAuthentication.RemoteKeys, 'keysOf' | 'withKeys'>;
+  readonly remoteKeys: Pick<clientAuthentication.RemoteKeys, 'keysOf' | 'publishedKeys' | 'withKeys'>;
   readonly noteSecretUse: clientAuthentication.NoteSecretUse;
 }
 
@@ -66,6 +66,8 @@ export interface IssuerPolicy {
   readonly registration: boolean;
   readonly metadataDocuments: boolean;
   readonly pushedRequestsRequired: boolean;
+  /** Assertions across domains. */
+  readonly idJag: boolean;
 }
 
 export interface MetadataDeps {

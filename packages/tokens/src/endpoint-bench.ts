@@ -36,7 +36,12 @@ export interface EndpointBench {
 export const openIssuer = {
   served: ['token', 'introspection', 'revocation', 'userinfo'],
   clientCertificates: false,
-  readIssuerPolicy: async () => ({ registration: false, metadataDocuments: true, pushedRequestsRequired: false }),
+  readIssuerPolicy: async () => ({
+    registration: false,
+    metadataDocuments: true,
+    pushedRequestsRequired: false,
+    idJag: false,
+  }),
   readUser: async () => undefined,
 } satisfies Partial<TokenDeps>;
 

@@ -18,6 +18,13 @@ export interface FormRequest {
   readonly origin: Origin;
 }
 
+/** A request whose client is not known yet. Its transaction has seen the feed's head. */
+export interface Unproven extends FormRequest {
+  readonly deps: GrantDeps;
+  readonly tx: TenantTx;
+  readonly ceilings: Ceilings;
+}
+
 /** What the policy said, as tokens and evidence carry it. */
 export interface Decision {
   readonly decisionId: DecisionId;

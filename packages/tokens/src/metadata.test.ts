@@ -78,7 +78,7 @@ describe('an issuer that serves everything', () => {
 
   test('follows the policy of its tenant: registration only when it is on, the others as they are', async () => {
     expect(await authorizationServerMetadata(full, acme)).not.toHaveProperty('registration_endpoint');
-    const policy = { registration: true, metadataDocuments: false, pushedRequestsRequired: true };
+    const policy = { registration: true, metadataDocuments: false, pushedRequestsRequired: true, idJag: false };
     expect(await authorizationServerMetadata({ ...full, readIssuerPolicy: async () => policy }, acme)).toMatchObject({
       registration_endpoint: `${issuer}/oauth2/register`,
       client_id_metadata_document_supported: false,

@@ -4,6 +4,7 @@ import { dpopAlgorithms } from '@mono-auth/core/token-claims';
 import type { Tenant } from '@mono-auth/tenants';
 import type { MetadataDeps } from './deps.ts';
 import { supportedGrantTypes } from './grants/dispatch-grant.ts';
+import { chainedGrantTokenType, idJagTokenType } from './grants/token-types.ts';
 import { introspectionAlg } from './introspection-jwt.ts';
 import { type EndpointName, endpointPaths } from './served-endpoints.ts';
 import { claimsOfScope } from './user-claims.ts';
@@ -19,6 +20,12 @@ export interface AuthorizationServerMetadata {
   readonly token_endpoint: string;
   readonly [name: string]: unknown;
 }
+
+/** ID-JAG §6 and identity chaining §3, both sides. Which issuers are trusted is nobody's to know. */
+const acrossDomains = {
+  identity_chaining_requested_token_types_supported: [idJagTokenType, chainedGrantTokenType],
+  authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
+};
 
 type Named = Pick<Tenant, 'id' | 'slug'>;
 
@@ -40,7 +47,8 @@ export async function authorizationServerMetadata(
     ...authenticationOf(deps, 'introspection'),
     ...authenticationOf(deps, 'revocation'),
     jwks_uri: `${issuer}/jwks`,
-    grant_types_supported: supportedGrantTypes,
+    grant_types_supported: supportedGrantTypes(policy),
+    ...(policy.idJag && acrossDomains),
     // Must be there, and is empty while no authorization endpoint is served (§2).
     response_types_supported: hasCode ? ['code'] : [],
     ...(hasCode && { response_modes_supported: ['query'], authorization_response_iss_parameter_supported: true }),
@@ -76,10 +84,9 @@ export async function openidConfiguration(deps: MetadataDeps, tenant: Named): Pr
 /** OIDC Core §2: what an ID token says besides who. */
 const idTokenClaims = ['iss', 'aud', 'exp', 'iat', 'auth_time', 'nonce', 'sid', 'at_hash'];
 
-/** Scopes that belong to the issuer itself; `offline_access` means something only where there are refresh tokens. */
+/** Scopes that belong to the issuer itself. */
 function issuerScopes(): string[] {
-  const offline = supportedGrantTypes.includes('refresh_token') ? ['offline_access'] : [];
-  return ['openid', 'profile', 'email', ...offline];
+  return ['openid', 'profile', 'email', 'offline_access'];
 }
 
 function authenticationOf(deps: MetadataDeps, name: EndpointName): Record<string, unknown> {

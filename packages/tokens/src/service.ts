@@ -18,7 +18,7 @@ export function tokenService(deps: BearerDeps & ExchangeDeps & ExplainDeps) {
       const exchanged = await exchangeToken(deps, ingressOf(context), authorization, parametersOf(message));
       const headers = { ...noStore, ...(await nextNonce(deps, exchanged.request)) };
       for (const [name, value] of Object.entries(headers)) context.responseHeader.set(name, value);
-      const { access_token, issued_token_type = '', token_type, expires_in, scope } = exchanged.answer;
+      const { access_token, issued_token_type = '', token_type, expires_in, scope = '' } = exchanged.answer;
       return {
         accessToken: access_token,
         issuedTokenType: issued_token_type,

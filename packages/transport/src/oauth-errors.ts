@@ -16,7 +16,12 @@ export function toOAuthError(error: unknown, options: { challenge?: 'Basic' | 'B
   if (refusal.dpopNonce !== undefined) headers.set('dpop-nonce', refusal.dpopNonce);
   if (row.retry)
     headers.set('retry-after', String(Math.ceil((refusal.retryAfterMs ?? 0) / 1000) || retryAfterSecondsDefault));
-  const body = { error: row.oauth, error_description: describe(refusal.detail), reason: refusal.reason };
+  const { maxAgeSeconds, acrValues } = refusal.stepUp ?? {};
+  const body = {
+    ...{ error: row.oauth, error_description: describe(refusal.detail), reason: refusal.reason },
+    ...(maxAgeSeconds !== undefined && { max_age: maxAgeSeconds }),
+    ...(acrValues !== undefined && { acr_values: acrValues.join(' ') }),
+  };
   return new Response(JSON.stringify(body), { status: row.http, headers });
 }
 

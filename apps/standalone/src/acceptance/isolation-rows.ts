@@ -6,6 +6,7 @@ import { rpcClient } from '../tour/person.ts';
 import { enrolPlainly, redemptionOf, renewalOf } from './enrol-plainly.ts';
 import { ownerEmail, ownerPassword } from './installation.ts';
 import { clientRows } from './isolation-clients.ts';
+import { federationRows } from './isolation-federation.ts';
 import { call, freshName, type IsolationRow } from './isolation-row.ts';
 import { makeKey, tokenOf } from './plain-client.ts';
 import { type Handles, sharedKey, sharedNames, type TenantScene } from './tenant-scene.ts';
@@ -310,6 +311,7 @@ export const isolationRows: Readonly<Record<string, IsolationRow>> = {
   ...delegation,
   ...clientRows,
   ...tokens,
+  ...federationRows,
   ...feed,
   ...revocations,
   ...policies,

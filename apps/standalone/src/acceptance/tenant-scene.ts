@@ -5,6 +5,11 @@ import { systemRuntime } from '@mono-auth/core/runtime';
 import { AuditService } from '@mono-auth/proto/monoauth/audit/v1/audit';
 import { AuthMethod, ClientKind, ClientService } from '@mono-auth/proto/monoauth/clients/v1/clients';
 import { DelegationService } from '@mono-auth/proto/monoauth/delegation/v1/delegation';
+import {
+  AssertionProfile,
+  AssertionPurpose,
+  FederationService,
+} from '@mono-auth/proto/monoauth/federation/v1/federation';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
@@ -42,6 +47,9 @@ export interface Handles {
   readonly registrationToken: string;
   /** By which the agent acts for the owner. */
   readonly consent: string;
+  readonly trustedIssuer: string;
+  readonly linkedSubject: string;
+  readonly resourceServer: string;
   readonly invite: string;
   readonly subscriber: string;
   readonly revocation: string;
@@ -65,6 +73,7 @@ export const sharedNames = {
   partner: 'a partner',
   agent: 'reconciler',
   subscriber: 'edge',
+  issuer: 'https://idp.neighbour.example',
 } as const;
 export const sharedKey = 'the-same-idempotency-key';
 
@@ -102,11 +111,14 @@ export async function openTenantScene(installation: Installation, slug: string):
   await installation.controlPlane.jobs.sealTenant(tenantId);
   const { events } = await rpcClient(issuer, AuditService, ownerToken).listEvents({ type: 'host.enrolled' });
   const { sub = '', sid, jti = '' } = decodeJwt<{ sid: string }>(ownerToken);
+  const user = sub.slice('user:'.length);
+  const federated = await federate(issuer, ownerToken, { clientId: governed.app, userId: user });
   const handles: Handles = {
     host: host.hostId,
     agent: agent?.id ?? '',
     client: service.id,
     ...governed,
+    ...federated,
     resource,
     consent: consent?.id ?? '',
     invite: open.invite?.id ?? '',
@@ -114,7 +126,7 @@ export async function openTenantScene(installation: Installation, slug: string):
     revocation: revocation?.id ?? '',
     session: sid,
     token: jti,
-    user: sub.slice('user:'.length),
+    user,
     event: events[0]?.event?.id ?? '',
     key: rotation?.keys[0]?.newKid ?? '',
     inviteToken: open.token,
@@ -158,5 +170,35 @@ async function registerApp(
     app: client?.id ?? '',
     secret: client?.secrets[0]?.id ?? '',
     registrationToken: registrationToken?.id ?? '',
+  };
+}
+
+/** An identity provider that is trusted, somebody whom it knows, and another server that the app may go to. */
+async function federate(
+  issuer: string,
+  ownerToken: string,
+  { clientId, userId }: { readonly clientId: string; readonly userId: string },
+): Promise<Pick<Handles, 'trustedIssuer' | 'linkedSubject' | 'resourceServer'>> {
+  const federation = rpcClient(issuer, FederationService, ownerToken);
+  const named = { issuer: sharedNames.issuer, name: 'a neighbour', idempotencyKey: sharedKey };
+  const { issuer: trusted } = await federation.trustIssuer({
+    ...named,
+    purposes: [AssertionPurpose.ID_JAG, AssertionPurpose.WORKLOAD],
+    jwksUri: `${sharedNames.issuer}/keys`,
+    scopes: orderScopes,
+    audiences: ['https://orders.example'],
+  });
+  const { subject } = await federation.linkSubject({
+    ...{ issuerId: trusted?.id ?? '', subject: 'one of theirs', idempotencyKey: sharedKey },
+    principal: { case: 'userId', value: userId },
+  });
+  const { resourceServer } = await federation.trustResourceServer({
+    ...named,
+    ...{ clientId, remoteClientId: 'shop', profile: AssertionProfile.ID_JAG },
+  });
+  return {
+    trustedIssuer: trusted?.id ?? '',
+    linkedSubject: subject?.id ?? '',
+    resourceServer: resourceServer?.id ?? '',
   };
 }

@@ -14,11 +14,19 @@ import { ServerProcess, type Victim, victims } from './server-process.ts';
 import type { Step } from './shot.ts';
 import { clientSteps } from './steps-client.ts';
 import { delegationSteps } from './steps-delegation.ts';
+import { federationSteps } from './steps-federation.ts';
 import { grantSteps } from './steps-grants.ts';
 import { machineSteps } from './steps-machine.ts';
 import { tenantSteps } from './steps-tenant.ts';
 
-const steps: readonly Step[] = [...tenantSteps, ...clientSteps, ...grantSteps, ...machineSteps, ...delegationSteps];
+const steps: readonly Step[] = [
+  ...tenantSteps,
+  ...clientSteps,
+  ...federationSteps,
+  ...grantSteps,
+  ...machineSteps,
+  ...delegationSteps,
+];
 /** Chooses victims and moments; set it to see the same again, as far as processes can be made to repeat themselves. */
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000);
 /** How often every step is told; set it higher to look for what comes rarely. */

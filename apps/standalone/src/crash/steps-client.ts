@@ -1,40 +1,14 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { hold } from '../tour/scene.ts';
+import { repeatableOf } from './repeatable.ts';
 import { ask, type CrashScene, idOf, Unanswered } from './scene.ts';
 import { type Step, step } from './shot.ts';
-import { onlyEvent } from './steps-tenant.ts';
 
 const clients = 'clients.v1.ClientService';
 const manifest = { authMethod: 'AUTH_METHOD_CLIENT_SECRET_BASIC', redirectUris: ['https://a.example/callback'] };
 
-/** What one shot asks for, and the object that the evidence is about. */
-interface Asked {
-  readonly request: JsonObject;
-  /** Undefined: what the answer names. */
-  readonly objectId?: string;
-}
-
-/** A call that may be repeated as it is: it leaves one event of its type about its object, however often it is sent. */
-function repeatable(
-  method: string,
-  event: string,
-  prepare: (scene: CrashScene, label: string) => Promise<Asked>,
-  objectIn: (answer: JsonObject) => string = (answer) => idOf(answer.client),
-): Step {
-  return step<string>(`monoauth.${clients}/${method}`, async (scene, label) => {
-    const { request, objectId } = await prepare(scene, label);
-    const send = async () => objectIn(await ask(scene, `${clients}/${method}`, request));
-    return {
-      send,
-      repeat: send,
-      async hold(id, first) {
-        hold(first === undefined || first === id, `${method} answers the same object again`);
-        await onlyEvent(scene, event, objectId ?? id);
-      },
-    };
-  });
-}
+const repeatable = repeatableOf(clients, (answer) => idOf(answer.client));
 
 interface MadeClient {
   readonly id: string;

@@ -74,17 +74,20 @@ function checkClaims({ iss, sub, aud, exp }: JWTPayload, name: string, issuer: s
     throw invalidClient('exp is too far off');
 }
 
-/** RFC 7523 §3 item 7. In Postgres, where parallel uses of one assertion have one winner and no restart forgets it. */
+/**
+ * RFC 7523 §3 item 7. In Postgres, where parallel uses of one assertion have one winner and no restart forgets it.
+ * @throws the `refusal`, from here or at the end of the decision.
+ */
 export async function useUpAssertion(
   tx: TenantTx,
   clientId: ClientId,
   { jti, exp }: JWTPayload & { jti: string },
+  refusal = invalidClient('the assertion was used before'),
 ): Promise<void> {
   // By client and jti, never by the token: a signature has several encodings, and ES256 two values (law 9).
   const digest = createHash('sha256')
     .update(utf8(`${clientId}\n${jti}`))
     .digest();
   const expiresAtMs = ((exp as number) + clockSkewSeconds) * 1000;
-  const refusal = invalidClient('the assertion was used before');
   await tx.consumeOnce({ kind: 'client_assertion', digest, expiresAtMs, refusal });
 }

@@ -1,3 +1,4 @@
 export { authenticateClient } from '../authenticate-client.ts';
 export { type NoteSecretUse, secretUseNoter } from '../secrets/match-secret.ts';
+export { useUpAssertion, verifyAssertion } from './assertion.ts';
 export { RemoteKeys } from './remote-keys.ts';

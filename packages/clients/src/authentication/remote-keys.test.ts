@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Refusal } from '@mono-auth/core/errors';
 import { newId, type TenantId, uuidOf } from '@mono-auth/core/ids';
 import { systemCaller } from '@mono-auth/tenants';
 import { FakeRuntime, openTestDatabase, type TestDatabase } from '@mono-auth/testing';
@@ -17,6 +18,7 @@ let db: TestDatabase;
 let tenantId: TenantId;
 let client: Client;
 let server: Server;
+let uri: string;
 let remoteKeys: RemoteKeys;
 let fetched = 0;
 let served: { keys: JWK[] } | string = { keys: [] };
@@ -34,7 +36,7 @@ beforeAll(async () => {
     response.end(typeof served === 'string' ? served : JSON.stringify(served));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`;
+  uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`;
   db = await openTestDatabase();
   tenantId = await db.createTenantRow('one');
   const caller = systemCaller({ id: tenantId, slug: 'one' }, newId(runtime, 'req'));
@@ -136,4 +138,20 @@ test('nothing is fetched for a client that is not there, or has keys of its own'
   expect((await authenticate(stranger)).id).toBe(client.id);
   await expect(authenticate(first)).rejects.toMatchObject(failed);
   expect(fetched).toBe(0);
+});
+
+test('work that meets two sets that are not there waits for both, and for no third', async () => {
+  const unreadable = () => new Refusal('invalid_grant', 'unreadable');
+  const read = (id: string) => remoteKeys.publishedKeys({ tenantId, id, uri }, 'k1', unreadable);
+  let runs = 0;
+  const work = (...ids: string[]) =>
+    remoteKeys.withKeys(async () => {
+      runs++;
+      return ids.map(read);
+    });
+  expect(await work('one', 'two')).toHaveLength(2);
+  expect([runs, fetched]).toEqual([3, 2]);
+  await expect(work('three', 'four', 'five')).rejects.toThrow('keys have to be fetched');
+  served = 'no keys';
+  await expect(work('six')).rejects.toMatchObject({ reason: 'invalid_grant' });
 });

@@ -1,3 +1,4 @@
+import type { Refusal } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import { type GuardedOptions, getGuarded } from '@mono-auth/transport/guarded-http';
@@ -11,10 +12,12 @@ const keySetBytesMax = 64 * 1024;
 const fetchMsMax = 5_000;
 /** How long a set is taken as it is, milliseconds: a key that its owner withdraws is refused that much later. */
 const freshMs = 300_000;
-/** Shortest time between two fetches for one client, milliseconds: whoever invents a `kid` must not make us a hammer. */
+/** Shortest time between two fetches for one holder, milliseconds: whoever invents a `kid` must not make us a hammer. */
 const pauseMs = 30_000;
-/** Clients whose sets are held; about 3 KiB each. The one that was fetched first makes room. */
+/** Holders whose sets are held; about 3 KiB each. The one that was fetched first makes room. */
 const heldMax = 1_000;
+/** Sets that one piece of work may have to wait for: those of a client, and of the issuer of the assertion that it shows. */
+const fetchesMax = 2;
 
 /** The keys have to be fetched before the transaction that met this can be decided: it is rolled back and done again. */
 class KeysWanted extends Error {
@@ -23,7 +26,7 @@ class KeysWanted extends Error {
   readonly uri: string;
 
   constructor(holder: string, uri: string) {
-    super('the keys of a client have to be fetched');
+    super('keys have to be fetched');
     this.holder = holder;
     this.uri = uri;
   }
@@ -36,7 +39,15 @@ interface Held {
   readonly underWay: Promise<void> | undefined;
 }
 
-/** Keys that clients publish themselves (`jwks_uri`, RFC 7591 §2): fetched outside transactions, held for a while. */
+/** Who publishes keys at an address. */
+interface Publisher {
+  readonly tenantId: TenantId;
+  /** An id within the tenant. */
+  readonly id: string;
+  readonly uri: string;
+}
+
+/** Keys that others publish themselves (`jwks_uri`, RFC 7591 §2): fetched outside transactions, held for a while. */
 export class RemoteKeys {
   readonly #runtime: Runtime;
   readonly #options: Pick<GuardedOptions, 'allowLoopback' | 'resolve'>;
@@ -54,25 +65,35 @@ export class RemoteKeys {
   keysOf(tenantId: TenantId, client: Client, kid: string | undefined): PublicJwks {
     const uri = client.manifest?.jwksUri;
     if (uri === undefined) return client.jwks;
+    const unreadable = () => invalidClient('its jwks_uri could not be read a moment ago');
+    return this.publishedKeys({ tenantId, id: client.id, uri }, kid, unreadable);
+  }
+
+  /**
+   * What anybody whom the tenant knows publishes at an address, without any waiting.
+   * @throws KeysWanted as `keysOf`; `unreadable` when they cannot be had.
+   */
+  publishedKeys({ tenantId, id, uri }: Publisher, kid: string | undefined, unreadable: () => Refusal): PublicJwks {
     // By the URI as well: what a former one served says nothing once another is approved.
-    const holder = `${tenantId}|${client.id}|${uri}`;
+    const holder = `${tenantId}|${id}|${uri}`;
     const held = this.#held.get(holder);
     const ageMs = held ? this.#runtime.monotonicMs() - held.triedAtMs : Number.POSITIVE_INFINITY;
     const keys = ageMs < freshMs ? held?.keys : undefined;
     if (keys && (kid === undefined || keys.keys.some((key) => key.kid === kid))) return keys;
     if (held?.underWay || ageMs >= pauseMs) throw new KeysWanted(holder, uri);
-    if (!keys) throw invalidClient('its jwks_uri could not be read a moment ago');
+    if (!keys) throw unreadable();
     return keys;
   }
 
-  /** Runs `work`, once more after fetching when it has met keys that are not there. Not inside a transaction. */
+  /** Runs `work`, again after each fetch of keys that it has met and that are not there. Not inside a transaction. */
   async withKeys<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (wanted) {
-      if (!(wanted instanceof KeysWanted)) throw wanted;
-      await this.#load(wanted);
-      return work();
+    for (let fetches = 0; ; fetches++) {
+      try {
+        return await work();
+      } catch (wanted) {
+        if (!(wanted instanceof KeysWanted) || fetches === fetchesMax) throw wanted;
+        await this.#load(wanted);
+      }
     }
   }
 

@@ -37,7 +37,7 @@ export async function beginPersonGrant(
   const familyEndMs = deps.runtime.nowMs() + familyTtlSeconds(session) * 1000;
   const sessionId = refreshable ? undefined : allowed.sessionId;
   const minted = await mintPersonToken(session, token, {
-    ...{ grantId: allowed.grantId, sessionId, authTimeMs: allowed.authTimeMs, nonce: allowed.nonce },
+    ...{ grants: [allowed.grantId], sessionId, authTimeMs: allowed.authTimeMs, nonce: allowed.nonce },
     notAfter: (refreshable ? familyEndMs : allowed.session.expiresAtMs) / 1000,
     allowedIn: allowed.sessionId,
   });

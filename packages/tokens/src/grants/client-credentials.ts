@@ -1,5 +1,5 @@
 import { Refusal } from '@mono-auth/core/errors';
-import { parseId } from '@mono-auth/core/ids';
+import { type GrantId, parseId } from '@mono-auth/core/ids';
 import { machineTokenTtlSeconds } from '@mono-auth/core/limits';
 import type { Actor, Principal } from '@mono-auth/core/principal';
 import { issuerOf, rpcAudienceOf } from '@mono-auth/core/tenant-slug';
@@ -23,6 +23,16 @@ interface Holder {
   readonly scope: readonly string[];
 }
 
+/** What holds the token down where something else than the client's own word stands behind it. */
+export interface Bounds {
+  readonly scope: readonly string[];
+  readonly audiences: readonly string[];
+  /** Epoch seconds. */
+  readonly notAfter: number;
+  /** What it dies with. */
+  readonly grants: readonly GrantId[];
+}
+
 /**
  * RFC 6749 §4.4. A host's client may name one of its agents (`agent=agt_…`): the token then speaks of the agent, and the
  * host acts for it. That token is the `actor_token` of an exchange.
@@ -30,39 +40,52 @@ interface Holder {
 export const clientCredentials: Grant = {
   grantType: 'client_credentials',
   async handle(session) {
-    const { deps, tx, call, context, client, form, attempt } = session;
-    requireConfidential(client);
-    const agent = form.get('agent');
-    const holder = agent === undefined ? await clientHolder(session) : await agentHolder(session, agent);
-    attempt.subject = holder.subject;
-    const scope = grantScope(session, holder, readScope(form));
-    const { identifier: audience, resource } = await chooseAudience(session, agent !== undefined);
-    requireBinding(session, resource);
-    const decision = await decideIssue(session, {
-      action: 'token.issue',
-      subject: holder.subject,
-      actors: actorChain(holder.act),
-      audience,
-      scope,
-    });
-    const { token, claims } = await deps.minter.mint(tx, call, context, {
-      subject: holder.subject,
-      ...(holder.act && { act: holder.act }),
-      clientId: client.id,
-      audience,
-      scope,
-      ...lifetimeOf(session, resource, machineTokenTtlSeconds),
-      ...(session.confirmation && { cnf: session.confirmation }),
-      decision,
-    });
-    return {
-      access_token: token,
-      token_type: session.dpopJkt === undefined ? 'Bearer' : 'DPoP',
-      expires_in: claims.exp - claims.iat,
-      scope: claims.scope,
-    } satisfies TokenResponse;
+    return issueToClient(session, session.form.get('agent'));
   },
 };
+
+/** The token of a client, or of an agent on its host, however it was proven who asks. */
+export async function issueToClient(
+  session: GrantSession,
+  agent: string | undefined,
+  bounds?: Bounds,
+): Promise<TokenResponse> {
+  const { deps, tx, call, context, client, form, attempt } = session;
+  requireConfidential(client);
+  const holder = agent === undefined ? await clientHolder(session) : await agentHolder(session, agent);
+  attempt.subject = holder.subject;
+  const scope = grantScope(session, bounded(holder, bounds), readScope(form));
+  const { identifier: audience, resource } = await chooseAudience(session, agent !== undefined, bounds);
+  requireBinding(session, resource);
+  const decision = await decideIssue(session, {
+    action: 'token.issue',
+    subject: holder.subject,
+    actors: actorChain(holder.act),
+    audience,
+    scope,
+  });
+  const { token, claims } = await deps.minter.mint(tx, call, context, {
+    subject: holder.subject,
+    ...(holder.act && { act: holder.act }),
+    clientId: client.id,
+    audience,
+    scope,
+    ...lifetimeOf(session, resource, machineTokenTtlSeconds),
+    ...(session.confirmation && { cnf: session.confirmation }),
+    ...(bounds && { notAfter: bounds.notAfter, grants: bounds.grants }),
+    decision,
+  });
+  return {
+    access_token: token,
+    token_type: session.dpopJkt === undefined ? 'Bearer' : 'DPoP',
+    expires_in: claims.exp - claims.iat,
+    scope: claims.scope,
+  };
+}
+
+function bounded(holder: Holder, bounds: Bounds | undefined): Holder {
+  return bounds ? { ...holder, scope: intersectScope(holder.scope, bounds.scope) } : holder;
+}
 
 async function clientHolder(session: GrantSession): Promise<Holder> {
   const { client, principal } = session;
@@ -107,14 +130,26 @@ function grantScope(
 }
 
 /** Every client may speak to the management API and, with a token for exchange, to the issuer itself. */
-async function chooseAudience(session: GrantSession, isActorToken: boolean): Promise<Audience> {
+async function chooseAudience(
+  session: GrantSession,
+  isActorToken: boolean,
+  bounds: Bounds | undefined,
+): Promise<Audience> {
   const { deps, tenant, client, form } = session;
   const issuer = issuerOf(deps.baseUrl, tenant.slug);
   const rpc = rpcAudienceOf(deps.baseUrl, tenant.slug);
-  const target = readTarget(form);
+  const target = bounds ? chooseBounded(session, bounds.audiences) : readTarget(form);
   if (target === undefined) return requireEnvironment(session, isActorToken ? issuer : rpc);
   if (target !== issuer && target !== rpc && !client.audiences.includes(target)) {
     throw new Refusal('invalid_target', 'resource, audience: not one of this client');
   }
   return requireEnvironment(session, target);
+}
+
+/** What is asked for, or the only one that may be. @throws Refusal `invalid_target`. */
+function chooseBounded({ form, client }: GrantSession, audiences: readonly string[]): string {
+  const reachable = audiences.filter((audience) => client.audiences.includes(audience));
+  const target = readTarget(form) ?? (reachable.length === 1 ? reachable[0] : undefined);
+  if (target !== undefined && audiences.includes(target)) return target;
+  throw new Refusal('invalid_target', 'resource: name one that the assertion and this client allow');
 }

@@ -64,7 +64,8 @@ function scopeFor(session: GrantSession, audience: Audience, grant: PersonGrant)
 }
 
 export interface PersonTokenHandles {
-  readonly grantId: GrantId;
+  /** Whatever it dies with besides: the grant; the trust in an issuer, and the link of its subject. */
+  readonly grants: readonly GrantId[];
   /** The session that the token ends with; absent where the grant outlives it. */
   readonly sessionId: SessionId | undefined;
   /** Epoch seconds: the end of that session, or of the grant. */
@@ -82,7 +83,7 @@ export function mintPersonToken(
   handles: PersonTokenHandles,
 ): Promise<Minted> {
   const { deps, tx, call, context, client, confirmation } = session;
-  const { grantId, sessionId, notAfter, authTimeMs, nonce, allowedIn } = handles;
+  const { grants, sessionId, notAfter, authTimeMs, nonce, allowedIn } = handles;
   const idToken = {
     // The client as it knows itself: it compares this with its own id (OpenID Connect Core §3.1.3.7).
     audience: client.externalId ?? client.id,
@@ -97,7 +98,7 @@ export function mintPersonToken(
     scope: token.scopes,
     ...lifetimeOf(session, token.audience.resource, personTokenTtlSeconds),
     notAfter,
-    grants: [grantId],
+    grants,
     ...(sessionId && { sessionId }),
     tenantRole: token.role,
     ...(confirmation && { cnf: confirmation }),

@@ -38,7 +38,7 @@ export const refreshToken: Grant = {
     if (next === undefined) throw await endFamily(session, grant);
     attempt.changed = true;
     const minted = await mintPersonToken(session, token, {
-      ...{ grantId: grant.id, sessionId: grant.sessionId, notAfter: endMs / 1000, authTimeMs: grant.authTimeMs },
+      ...{ grants: [grant.id], sessionId: grant.sessionId, notAfter: endMs / 1000, authTimeMs: grant.authTimeMs },
       // OpenID Connect Core §12.2: no nonce; the session may be over.
       ...{ nonce: undefined, allowedIn: grant.sessionId },
     });

@@ -1,13 +1,23 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { openTestDatabase, testKek } from '@mono-auth/testing';
-import { decodeProtectedHeader } from 'jose';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enrolPlainly, redemptionOf } from '../enrol-plainly.ts';
 import { makeKey, postRpc } from '../plain-client.ts';
+import {
+  assertPerson,
+  exchange,
+  jwtBearer,
+  link,
+  playIssuer,
+  redeeming,
+  setIdJag,
+  tokenType,
+} from './federation-scene.ts';
 import { receiveLogout } from './logout-receiver.ts';
 import { ask, send } from './negative/ask.ts';
 import { assertionType, authenticated, type Lab, openLab, redemption } from './negative/lab.ts';
-import { ordersApi, registerApp } from './oauth-scene.ts';
+import { ordersApi, type RegisteredClient, registerApp } from './oauth-scene.ts';
 
 let lab: Lab;
 /** Every kind of JWT that is signed here or for us, by what it is. */
@@ -134,7 +144,68 @@ const verifiers: readonly {
       return (await send(authenticated(ask(lab.scene.issuer, '/oauth2/token', form), exchanger))).status === 200;
     },
   },
+  {
+    name: 'the assertion grant',
+    takes: ['ID-JAG of a neighbour'],
+    accepts: async (token) =>
+      (await send(redeeming({ home: lab.scene, client: redeemer }, token))).status === 200 ||
+      (await send(ask(lab.scene.issuer, '/oauth2/token', { grant_type: jwtBearer, assertion: token }))).status === 200,
+  },
+  {
+    name: 'who is vouched for to another domain',
+    takes: ['ID token of another client'],
+    accepts: (token) => isTakenAs(token, ['id_token', 'refresh_token'], 'id-jag', lab.other.issuer),
+  },
+  {
+    name: 'what a transaction begins or goes on with',
+    takes: ['access token for exchange', 'transaction token'],
+    accepts: (token) => isTakenAs(token, ['access_token', 'txn_token', 'self_signed'], 'txn_token', lab.scene.issuer),
+  },
 ];
+
+/** Whether an exchange takes it under one of these names. */
+async function isTakenAs(token: string, types: string[], wanted: string, audience: string): Promise<boolean> {
+  const answers = await Promise.all(
+    types.map((type) => {
+      const form = { subject_token: token, subject_token_type: tokenType(type), scope: 'tenants:read', audience };
+      const asked = { grant_type: exchange, requested_token_type: tokenType(wanted), ...form };
+      return send(authenticated(ask(lab.scene.issuer, '/oauth2/token', asked), redeemer));
+    }),
+  );
+  return answers.some(({ status }) => status === 200);
+}
+
+let redeemer: RegisteredClient;
+/** What goes across domains, and what one call has: of ours, and of a neighbour. */
+beforeAll(async () => {
+  const { scene, other } = lab;
+  const { issuer } = scene;
+  await setIdJag(scene, true);
+  const grantTypes = ['authorization_code', 'refresh_token', exchange, jwtBearer];
+  redeemer = await registerApp(scene, { authMethod: 'AUTH_METHOD_CLIENT_SECRET_BASIC', grantTypes });
+  const trust = { issuer: other.issuer, name: 'there', clientId: redeemer.id, remoteClientId: 'there' };
+  for (const profile of ['ASSERTION_PROFILE_ID_JAG', 'ASSERTION_PROFILE_IDENTITY_CHAINING']) {
+    const asked = { ...trust, profile, scopes: ['tenants:read'] };
+    await scene.rpc('federation.v1.FederationService/TrustResourceServer', asked);
+  }
+  const idp = await playIssuer(scene, 'idp');
+  const userId = String(decodeJwt(scene.ownerToken).sub).slice('user:'.length);
+  await link(scene, { issuerId: idp.id, subject: 'alice', userId });
+  const idToken = String((await send(await redemption(lab, redeemer))).body.id_token);
+  const subject = await scene.owner.token({ audience: issuer, scope: 'tenants:read' });
+  const issue = async (type: string, [token, of]: readonly [string, string], audience: string) => {
+    const form = { subject_token: token, subject_token_type: tokenType(of), scope: 'tenants:read', audience };
+    const asked = { grant_type: exchange, requested_token_type: tokenType(type), ...form };
+    const { body, text } = await send(authenticated(ask(issuer, '/oauth2/token', asked), redeemer));
+    if (typeof body.access_token !== 'string') throw new Error(`${type}: ${text}`);
+    return body.access_token;
+  };
+  kinds.set('ID token of another client', idToken);
+  kinds.set('ID-JAG', await issue('id-jag', [idToken, 'id_token'], other.issuer));
+  kinds.set('ID-JAG of a neighbour', await assertPerson(idp, { home: scene, client: redeemer }));
+  kinds.set('grant for another domain', await issue('jwt', [subject, 'access_token'], other.issuer));
+  kinds.set('transaction token', await issue('txn_token', [subject, 'access_token'], issuer));
+});
 
 let exchanger: Awaited<ReturnType<typeof registerApp>>;
 beforeAll(async () => {
@@ -162,7 +233,7 @@ test('each kind of JWT has a type of its own, or an audience that keeps it apart
   }
 });
 
-const family = (kind: string) => (kind.startsWith('access token') ? 'access token' : kind);
+const family = (kind: string) => /^(?:access token|ID token|ID-JAG)/.exec(kind)?.[0] ?? kind;
 
 test('only its own verifier takes each of them', async () => {
   const faults: string[] = [];

@@ -1,10 +1,11 @@
+import { accessTokenType, idTokenType, jwtTokenType, refreshTokenType } from '../token-types.ts';
+
 /** RFC 8693 §3: what a token is said to be. */
 export const tokenTypes = {
-  accessToken: 'urn:ietf:params:oauth:token-type:access_token',
-  /** Our access tokens are JWTs, so this names the same thing. */
-  jwt: 'urn:ietf:params:oauth:token-type:jwt',
-  idToken: 'urn:ietf:params:oauth:token-type:id_token',
-  refreshToken: 'urn:ietf:params:oauth:token-type:refresh_token',
+  accessToken: accessTokenType,
+  jwt: jwtTokenType,
+  idToken: idTokenType,
+  refreshToken: refreshTokenType,
 } as const;
 
 export type TokenType = (typeof tokenTypes)[keyof typeof tokenTypes];

@@ -572,6 +572,14 @@ export declare type SecurityPolicy = Message<"monoauth.tenants.v1.SecurityPolicy
    * @generated from field: bool pushed_requests_required = 9;
    */
   pushedRequestsRequired: boolean;
+
+  /**
+   * Assertions across domains, which are drafts and off by default: jwt-bearer grants of trusted issuers (RFC 7523), ID-JAG
+   * (draft-ietf-oauth-identity-assertion-authz-grant-03) on both sides, identity chaining (-17), transaction tokens (-08).
+   *
+   * @generated from field: bool id_jag = 10;
+   */
+  idJag: boolean;
 };
 
 /**
