@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { hex } from '@mono-auth/core/encoding';
 import { asRefusal, Refusal } from '@mono-auth/core/errors';
+import { LRUCache } from 'lru-cache';
 import { cedarPolicies } from './cedar-policies.ts';
 import { circumstancesOf } from './circumstances.ts';
 import { compilePolicies } from './compile-policies.ts';
@@ -8,7 +10,7 @@ import { readPolicySet } from './policy-set.ts';
 import { type DecisionRequest, type PlainRequest, readRequest } from './request.ts';
 import { accessAction, builtInActions, policySchemaVersion } from './schema.ts';
 import { type Mismatch, shadowed } from './shadow-check.ts';
-import { encodeSnapshot, hashSnapshot, type PolicySnapshot } from './snapshot.ts';
+import type { PolicySnapshot } from './snapshot.ts';
 
 export interface PolicyEngine {
   decide(request: DecisionRequest): EngineDecision;
@@ -52,12 +54,31 @@ export function openEngine(snapshot: PolicySnapshot, options: EngineOptions = {}
   };
 }
 
-function deciderOf(snapshot: PolicySnapshot, options: EngineOptions): (request: PlainRequest) => EngineDecision {
-  const policies = readPolicySet(snapshot.policyText);
-  const digest = hex(hashSnapshot(encodeSnapshot(snapshot)));
+/** Texts that are held read and compiled: most tenants have the one that they began with. */
+const textsMax = 500;
+const texts = new LRUCache<string, PreparedText>({ max: textsMax });
+
+/** A text, ready for every tenant that has it: nothing in it is of any of them. */
+interface PreparedText {
+  readonly cedar: ReturnType<typeof cedarPolicies>;
+  readonly compiled: ReturnType<typeof compilePolicies>;
+}
+
+/** The schema is that of this release. */
+function prepareText(text: string): PreparedText {
+  const digest = hex(new Uint8Array(createHash('sha256').update(text).digest()));
+  const held = texts.get(digest);
+  if (held) return held;
+  const policies = readPolicySet(text);
   const cedar = cedarPolicies(digest, Object.fromEntries(policies.map(({ name, text }) => [name, text])));
-  const compiled = options.cedarAlone ? undefined : compilePolicies(policies, actions);
-  if (!compiled) {
+  const prepared = { cedar, compiled: compilePolicies(policies, actions) };
+  texts.set(digest, prepared);
+  return prepared;
+}
+
+function deciderOf(snapshot: PolicySnapshot, options: EngineOptions): (request: PlainRequest) => EngineDecision {
+  const { cedar, compiled } = prepareText(snapshot.policyText);
+  if (!compiled || options.cedarAlone) {
     cedar.prepare();
     return cedar.decide;
   }
