@@ -8,10 +8,13 @@ import { type Ask, ask, breakEach, type Row, row, send } from './ask.ts';
 import { authenticated, redemption } from './lab.ts';
 
 const entry = 'https://entry.example.test';
+const inner = 'https://inner.example.test';
 const federation = 'federation.v1.FederationService';
 let scene: FederationScene;
 /** A service of domain A: what people's apps call, and what calls others for them. */
 let service: RegisteredClient;
+/** What the service calls in turn. */
+let innerService: RegisteredClient;
 let keyed: RegisteredClient;
 let subject: string;
 /** Of the same person, for the management API. */
@@ -23,29 +26,33 @@ beforeAll(async () => {
   const { idp, home, client } = scene;
   const method = { authMethod: 'AUTH_METHOD_CLIENT_SECRET_BASIC' };
   const asService = { kind: 'CLIENT_KIND_SERVICE', resource: entry };
-  const serves = { ...method, redirectUris: [], grantTypes: [exchange], audiences: [] };
+  const serves = { ...method, redirectUris: [], grantTypes: [exchange], audiences: [inner] };
   service = await registerApp(idp, { ...serves, scopes: ['orders:read', 'orders:write'] }, asService);
+  const asInner = { kind: 'CLIENT_KIND_SERVICE', resource: inner };
+  innerService = await registerApp(idp, { ...serves, audiences: [], scopes: ['orders:read'] }, asInner);
   keyed = await registerMachine(idp, { grantTypes: [exchange], authMethod: 'AUTH_METHOD_PRIVATE_KEY_JWT' });
   const app = await registerApp(idp, { ...method, audiences: [entry], scopes: appScopes });
   const { body, text } = await send(await redemption({ scene: idp }, app, { resource: entry }));
   if (typeof body.access_token !== 'string') throw new Error(text);
   subject = body.access_token;
   elsewhere = idp.ownerToken;
-  await idp.rpc(`${federation}/TrustResourceServer`, {
-    ...{ issuer: home.issuer, name: 'domain B', clientId: service.id, remoteClientId: client.id },
-    ...{ profile: 'ASSERTION_PROFILE_IDENTITY_CHAINING', scopes: ['orders:read', 'payments:read'] },
-  });
+  for (const { id: clientId } of [service, innerService]) {
+    await idp.rpc(`${federation}/TrustResourceServer`, {
+      ...{ issuer: home.issuer, name: 'domain B', clientId, remoteClientId: client.id },
+      ...{ profile: 'ASSERTION_PROFILE_IDENTITY_CHAINING', scopes: ['orders:read', 'payments:read'] },
+    });
+  }
   transaction = String((await send(beginning())).body.access_token);
 });
 afterAll(() => scene?.home.close());
 
-const requesting = (form: Record<string, string>): Ask =>
+const requesting = (form: Record<string, string>, by: RegisteredClient = service): Ask =>
   authenticated(
     ask(scene.idp.issuer, '/oauth2/token', {
       ...{ grant_type: exchange, subject_token: subject, subject_token_type: tokenType('access_token') },
       ...form,
     }),
-    service,
+    by,
   );
 const chaining = (): Ask =>
   requesting({ requested_token_type: tokenType('jwt'), audience: scene.home.issuer, scope: 'orders:read' });
@@ -241,6 +248,19 @@ test('a transaction keeps its name, its subject and its context through every re
   expect(Number(next.exp)).toBeLessThanOrEqual(Number(claims.exp));
   expect((await send(replacing({ scope: 'orders:read payments:read' }))).body.error).toBe('invalid_scope');
   expect((await send(replacing(contexts))).body.error).toBe('invalid_request');
+});
+
+test('a token in which others act is a grant for no other domain, and its transaction carries them on', async () => {
+  const hop = await send(requesting({ audience: inner, scope: 'orders:read' }));
+  const handedOn = String(hop.body.access_token);
+  const { act } = decodeJwt<JsonObject>(handedOn);
+  expect(act).toMatchObject({ sub: `service:${service.id}` });
+  const ofHop = { subject_token: handedOn, scope: 'orders:read' };
+  const chained = { ...ofHop, requested_token_type: tokenType('jwt'), audience: scene.home.issuer };
+  expect((await send(requesting(chained, innerService))).body.error).toBe('invalid_request');
+  const begun = { ...ofHop, requested_token_type: tokenType('txn_token'), audience: scene.idp.issuer };
+  const { body } = await send(requesting(begun, innerService));
+  expect(decodeJwt<JsonObject>(String(body.access_token)).act).toEqual(act);
 });
 
 test('a workload begins a transaction by its own word, once', async () => {
