@@ -86,16 +86,7 @@ function routes(router: ConnectRouter): void {
       throw refused('host not found');
     },
   });
-  router.service(DelegationService, {
-    allowAgent: (request) => {
-      seen.push({ authorization: null, request });
-      return { consent: { id: consent, agentId: request.agentId, scopes: request.scopes } };
-    },
-    endAgentConsent: (request) => {
-      seen.push({ authorization: null, request });
-      return { consent: { id: request.id } };
-    },
-  });
+  delegationRoutes(router);
   router.service(TenantService, {
     getTenant: () => ({ tenant: { id: tenant, slug: 'tenant-a' } }),
     rotateSigningKey: (request) => {
@@ -139,6 +130,19 @@ function routes(router: ConnectRouter): void {
       yield { chunk: utf8('one\n') };
       if (refusal === 'unavailable') throw new ConnectError('going away', Code.Unavailable);
       yield { chunk: utf8('two\n') };
+    },
+  });
+}
+
+function delegationRoutes(router: ConnectRouter): void {
+  router.service(DelegationService, {
+    allowAgent: (request) => {
+      seen.push({ authorization: null, request });
+      return { consent: { id: consent, agentId: request.agentId, scopes: request.scopes } };
+    },
+    endAgentConsent: (request) => {
+      seen.push({ authorization: null, request });
+      return { consent: { id: request.id } };
     },
   });
 }
