@@ -60,5 +60,8 @@ function parametersOf(message: ExchangeRequest): ExchangeParameters {
     ['client_secret', message.clientSecret],
     ['client_assertion_type', message.clientAssertionType],
     ['client_assertion', message.clientAssertion],
+    ['impersonate', message.impersonate ? 'true' : ''],
+    ['request_context', message.requestContext],
+    ['request_details', message.requestDetails],
   ];
 }

@@ -44,8 +44,9 @@ export async function postRpc(
   method: string,
   message: JsonValue,
   token?: string,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<PlainAnswer> {
-  const headers = new Headers({ 'content-type': 'application/json' });
+  const headers = new Headers({ 'content-type': 'application/json', ...more });
   if (token) headers.set('authorization', `Bearer ${token}`);
   const answer = await fetch(`${issuer}/rpc/${method}`, { method: 'POST', headers, body: JSON.stringify(message) });
   return { status: answer.status, body: (await answer.json()) as JsonObject };

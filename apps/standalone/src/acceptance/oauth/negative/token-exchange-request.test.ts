@@ -4,6 +4,7 @@ import { ordersApi } from '../oauth-scene.ts';
 import { breakEach } from './ask.ts';
 import { accessToken, type ExchangeLab, openExchangeLab, serviceApis } from './exchange-lab.ts';
 import { broken, type ExchangeParams, type ExchangeRow, exchangeAsk, httpRow } from './exchange-row.ts';
+import { breakEachOverRpc } from './exchange-rpc.ts';
 
 let lab: ExchangeLab;
 /** An exchange that is right in every part: the owner's token by the owner's agent. */
@@ -121,6 +122,12 @@ test('a request that breaks one MUST of its shape is refused by its own error, a
   const table = shapeRows(right).map((row) => httpRow(row, lab.host));
   expect(table.length).toBeGreaterThanOrEqual(50);
   expect(await breakEach(table, rightAsk)).toEqual([]);
+}, 120_000);
+
+test('the same over RPC, where a message can say it', async () => {
+  const { faults, asked } = await breakEachOverRpc([...shapeRows(right), ...clientRows()], lab.host, rightAsk);
+  expect(faults).toEqual([]);
+  expect(asked).toBeGreaterThanOrEqual(40);
 }, 120_000);
 
 test('a client that may not ask is refused by its own error, and uses nothing up', async () => {

@@ -9,6 +9,7 @@ import { ordersApi } from '../oauth-scene.ts';
 import { ask, breakEach, send } from './ask.ts';
 import { accessToken, type ExchangeLab, openExchangeLab, orderScopes, serviceApis } from './exchange-lab.ts';
 import { broken, type ExchangeParams, type ExchangeRow, type Exchanger, exchangeAsk, httpRow } from './exchange-row.ts';
+import { breakEachOverRpc } from './exchange-rpc.ts';
 import { authenticated, redemption } from './lab.ts';
 import { learnNonce, makeProofKey, proven } from './proof-key.ts';
 
@@ -32,7 +33,9 @@ const revoke = (target: Record<string, string>) =>
 /** Sees each row refused and the right request granted after it. */
 async function expectRefused(rows: readonly ExchangeRow[], by: Exchanger, right: ExchangeParams): Promise<void> {
   const table = rows.map((row) => httpRow(row, by));
-  expect(await breakEach(table, () => exchangeAsk(lab.scene.issuer, by, right))).toEqual([]);
+  const rightAsk = () => exchangeAsk(lab.scene.issuer, by, right);
+  expect(await breakEach(table, rightAsk)).toEqual([]);
+  expect((await breakEachOverRpc(rows, by, rightAsk)).faults).toEqual([]);
 }
 
 const delegation = async (): Promise<ExchangeParams> => ({

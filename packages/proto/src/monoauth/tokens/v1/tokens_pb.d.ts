@@ -91,6 +91,25 @@ export declare type ExchangeRequest = Message<"monoauth.tokens.v1.ExchangeReques
    * @generated from field: string client_assertion = 12;
    */
   clientAssertion: string;
+
+  /**
+   * The result speaks as the subject, and nobody is told who acts. Needs the permission `tokens:impersonate`.
+   *
+   * @generated from field: bool impersonate = 13;
+   */
+  impersonate: boolean;
+
+  /**
+   * JSON objects of a transaction token: where the request comes from, and what it is about.
+   *
+   * @generated from field: string request_context = 14;
+   */
+  requestContext: string;
+
+  /**
+   * @generated from field: string request_details = 15;
+   */
+  requestDetails: string;
 };
 
 /**
