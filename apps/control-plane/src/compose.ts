@@ -162,7 +162,7 @@ function composeParts(
   const keys = openKeyring({ database, runtime, kms, platformIssuer, rootTenant, keyLife: deps.keyLife });
   const feed = new Feed({ database, ephemeral, keys, runtime });
   const policies = createPolicySource({ database });
-  const minter = openMinter({ keys, feed, baseUrl });
+  const minter = openMinter({ database, runtime, keys, feed, baseUrl });
   const onRefusal = (refusal: Refusal) => {
     if (refusal.reason === 'internal') deps.log.error({ err: refusal.cause }, 'internal error');
     else deps.log.debug({ reason: refusal.reason, err: refusal.cause }, refusal.detail);

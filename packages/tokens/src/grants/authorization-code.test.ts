@@ -178,7 +178,7 @@ describe('a code, RFC 6749 §4.1.3', () => {
   test('is as good as before when the answer could not be made: nothing is half done', async () => {
     const failing = openEndpointBench(bench, {
       codes: people.codes,
-      minter: { begin: bench.minter.begin, mint: () => Promise.reject(new Error('the process dies here')) },
+      minter: { ...bench.minter, mint: () => Promise.reject(new Error('the process dies here')) },
     });
     const form = plant();
     expect((await failing.ask(app, '/oauth2/token', form)).status).toBe(500);

@@ -129,7 +129,7 @@ describe('a refresh token, RFC 6749 §6', () => {
 
   test('is as good as before when the answer could not be made', async () => {
     const mint = () => Promise.reject(new Error('the process dies here'));
-    const failing = openEndpointBench(bench, { minter: { begin: bench.minter.begin, mint } });
+    const failing = openEndpointBench(bench, { minter: { ...bench.minter, mint } });
     const first = await begin();
     const form = { grant_type: 'refresh_token', refresh_token: tokenOf(first) };
     expect((await failing.ask(app, '/oauth2/token', form)).status).toBe(500);
