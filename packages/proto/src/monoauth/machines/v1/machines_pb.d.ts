@@ -712,7 +712,7 @@ export declare const MintHoursSchema: GenMessage<MintHours>;
 /**
  * Every limit is 0 where there is none. A token counts against the budget of each agent and host that it names (`sub`, `act`)
  * and against that of its client, and is made only when all of them have room. A window begins at a multiple of its length,
- * counted from the Unix epoch.
+ * counted from the Unix epoch; a limit counts from the moment on at which it is set where there was none.
  *
  * @generated from message monoauth.machines.v1.MintBudget
  */
