@@ -1,4 +1,5 @@
 import { buildCommand, buildRouteMap } from '@stricli/core';
+import { budgetCommand } from './budget-routes.ts';
 import type { CreateAgentFlags } from './commands/agent/create.ts';
 import type { ListAgentsFlags } from './commands/agent/ls.ts';
 import type { CreateInviteFlags } from './commands/invite/create.ts';
@@ -60,6 +61,7 @@ export const hostRoutes = buildRouteMap({
       },
       docs: { brief: 'show one host' },
     }),
+    budget: budgetCommand,
   },
   docs: { brief: 'enrolled machines' },
 });
@@ -84,6 +86,7 @@ export const agentRoutes = buildRouteMap({
       parameters: { flags: { json, host: optionalText('only agents of this host', 'ID') } },
       docs: { brief: 'list agents, newest first' },
     }),
+    budget: budgetCommand,
   },
   docs: { brief: 'agents on hosts' },
 });
