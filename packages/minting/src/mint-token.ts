@@ -84,7 +84,7 @@ export function openMinter(deps: MinterDeps): Minter {
       const ground = { fs, tenantId: tenant.id, epoch: tenant.epoch, issuer: issuerOf(deps.baseUrl, tenant.slug) };
       const jti = newId(call.runtime, 'tok');
       const claims = deriveClaims(ground, request, jti, nowSeconds(call.runtime));
-      await spender.spend(tx, context.purse, claims, request.audience);
+      await spender.spend(tx, context.purse, { ...request, iat: claims.iat, exp: claims.exp });
       const signer = await deps.keys.signer(tx, 'token', undefined, tenant.keyVersion);
       const token = await signJwt(signer, accessTokenType, claims);
       const idToken = request.idToken && (await mintIdToken(tx, tenant, { token, claims }, request.idToken));

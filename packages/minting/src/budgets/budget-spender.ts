@@ -1,7 +1,8 @@
 import { Refusal } from '@mono-auth/core/errors';
 import { isId, type TenantId } from '@mono-auth/core/ids';
+import type { Actor, Principal } from '@mono-auth/core/principal';
 import type { Runtime } from '@mono-auth/core/runtime';
-import { type AccessTokenClaims, actorChain } from '@mono-auth/core/token-claims';
+import { actorChain } from '@mono-auth/core/token-claims';
 import type { Database, TenantTx } from '@mono-auth/database';
 import { type BudgetHolder, type HeldBudget, mintBudgets } from '@mono-auth/machines';
 import { BlocksWanted, Purse } from './purse.ts';
@@ -15,6 +16,17 @@ const roundsMax = 4;
 export interface SpenderDeps {
   readonly database: Pick<Database, 'forTenant'>;
   readonly runtime: Runtime;
+}
+
+/** What of a token says whose budgets it counts against, and how much. */
+export interface CountedToken {
+  readonly subject: Principal;
+  readonly act?: Actor | undefined;
+  readonly clientId: string;
+  readonly audience: string;
+  /** Seconds since the epoch. */
+  readonly iat: number;
+  readonly exp: number;
 }
 
 /**
@@ -53,19 +65,18 @@ export class BudgetSpender {
    * Takes the share of a token about to be signed from the budgets of everybody whom it names.
    * @throws BlocksWanted, for `within`. Refusal `budget_exhausted`, `denied`. TypeError without a purse.
    */
-  async spend(tx: TenantTx, purse: Purse | undefined, claims: AccessTokenClaims, audience: string): Promise<void> {
-    const holders = holdersOf(claims);
+  async spend(tx: TenantTx, purse: Purse | undefined, counted: CountedToken): Promise<void> {
+    const holders = holdersOf(counted);
     const budgets = holders.length === 0 ? [] : await mintBudgets.selectMintBudgets(tx, holders);
     if (budgets.length === 0) return;
     if (!purse) throw new TypeError('a token with a mint budget is made within `withBudgets` alone');
-    const { iat: issuedAt, exp, act } = claims;
+    const { iat: issuedAt, exp, audience, act } = counted;
     const token = { issuedAt, lifetimeSeconds: exp - issuedAt, audience, depth: actorChain(act).length };
     for (const held of budgets) mintBudgets.requireWithin(held, token);
-    const counted = budgets.filter(({ budget }) => mintBudgets.isCounted(budget));
-    purse.spend(
-      counted.map((held) => this.#blockOf(tx.tenantId, held, issuedAt)),
-      token,
-    );
+    const blocks = budgets
+      .filter(({ budget }) => mintBudgets.isCounted(budget))
+      .map((held) => this.#blockOf(tx.tenantId, held, issuedAt));
+    purse.spend(blocks, token);
   }
 
   /** One after the other, the narrowest first: of what follows a window without room nothing is taken in vain. */
@@ -104,8 +115,8 @@ export class BudgetSpender {
 }
 
 /** Everybody whose budget a token counts against; people have none, and their own sessions are no client. */
-function holdersOf({ sub, act, client_id: clientId }: AccessTokenClaims): BudgetHolder[] {
-  const holders = [sub, ...actorChain(act)].flatMap((principal): BudgetHolder[] => {
+function holdersOf({ subject, act, clientId }: CountedToken): BudgetHolder[] {
+  const holders = [subject, ...actorChain(act)].flatMap((principal): BudgetHolder[] => {
     const id = principal.slice(principal.indexOf(':') + 1);
     if (isId('agt', id)) return [{ kind: 'agent', id }];
     return isId('hst', id) ? [{ kind: 'host', id }] : [];
