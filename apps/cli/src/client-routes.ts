@@ -1,4 +1,5 @@
 import { buildCommand, buildRouteMap } from '@stricli/core';
+import { budgetCommand } from './budget-routes.ts';
 import { environments } from './client-answer.ts';
 import type { CreateClientFlags } from './commands/client/create.ts';
 import type { ReasonFlags } from './commands/client/life.ts';
@@ -68,6 +69,7 @@ const secretRoutes = buildRouteMap({
 
 export const clientRoutes = buildRouteMap({
   routes: {
+    budget: budgetCommand,
     create: buildCommand<CreateClientFlags, [], CliContext>({
       loader: () => import('./commands/client/create.ts'),
       parameters: {

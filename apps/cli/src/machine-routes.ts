@@ -1,4 +1,5 @@
 import { buildCommand, buildRouteMap } from '@stricli/core';
+import { budgetCommand } from './budget-routes.ts';
 import type { AllowAgentFlags } from './commands/agent/allow.ts';
 import type { CreateAgentFlags } from './commands/agent/create.ts';
 import type { ListAgentsFlags } from './commands/agent/ls.ts';
@@ -61,6 +62,7 @@ export const hostRoutes = buildRouteMap({
       },
       docs: { brief: 'show one host' },
     }),
+    budget: budgetCommand,
   },
   docs: { brief: 'enrolled machines' },
 });
@@ -111,6 +113,7 @@ export const agentRoutes = buildRouteMap({
       },
       docs: { brief: 'end that, and every token that was made by it' },
     }),
+    budget: budgetCommand,
   },
   docs: { brief: 'agents on hosts' },
 });

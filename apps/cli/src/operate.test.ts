@@ -82,6 +82,14 @@ function routes(router: ConnectRouter): void {
       pageToken === ''
         ? { hosts: [{ ...hostAnswer, name: '\u001b[31mred' }], nextPageToken: 'more' }
         : { hosts: [{ ...hostAnswer, name: 'second' }] },
+    getMintBudget: ({ holder }) => {
+      seen.push({ authorization: null, request: { asked: holder?.holder.value } });
+      return { budget: { tokensPerWindow: 100n, windowSeconds: 60, chainDepthMax: 2 }, version: 3n };
+    },
+    setMintBudget: (request) => {
+      seen.push({ authorization: null, request });
+      return { ...(request.budget && { budget: request.budget }), version: request.version + 1n };
+    },
     getHost: () => {
       throw refused('host not found');
     },
@@ -213,6 +221,51 @@ describe('revoke', () => {
     expect(seen).toEqual([]);
     expect((await cli(['revoke', 'tenant', tenant, '--reason', 'r'])).code).toBe(0);
     expect(seen[0]?.request).toMatchObject({ target: { target: { case: 'tenant', value: true } } });
+  });
+});
+
+describe('budget', () => {
+  test('of an agent, a host or a client is shown, and nothing is changed', async () => {
+    for (const [noun, holder] of [
+      ['agent', agent],
+      ['host', host],
+      ['client', newId(systemRuntime, 'cli')],
+    ] as const) {
+      seen = [];
+      const { code, out } = await cli([noun, 'budget', holder]);
+      expect([code, seen.map(({ request }) => request)]).toEqual([0, [{ asked: holder }]]);
+      expect(out).toBe(
+        'tokens    100 in 60 s\nlifetime  no limit\nfan-out   no limit\ndepth     2 actors\nhours     always\nversion   3\n',
+      );
+    }
+  });
+
+  test('with a limit sets that one, leaves the others, and is based on what was read', async () => {
+    const { code, out } = await cli(['agent', 'budget', agent, '--tokens', '0', '--hours', '08:00-18:30 22:00-24:00']);
+    expect(code).toBe(0);
+    const hours = [
+      { fromMinute: 480, toMinute: 1_110 },
+      { fromMinute: 1_320, toMinute: 1_440 },
+    ];
+    expect(seen[1]?.request).toMatchObject({
+      budget: { tokensPerWindow: 0n, windowSeconds: 60, chainDepthMax: 2, hours },
+      version: 3n,
+    });
+    expect(out).toContain('hours     08:00-18:30 22:00-24:00 UTC\nversion   4\n');
+    expect((await cli(['agent', 'budget', agent, '--hours', 'always'])).code).toBe(0);
+    expect(seen.at(-1)?.request).toMatchObject({ budget: { hours: [] } });
+  });
+
+  test('refuses what is no limit, no time of the day and nobody’s id before it asks', async () => {
+    const wrong = [
+      [agent, '--tokens', '-1'],
+      [agent, '--window', '1.5'],
+      [agent, '--hours', '8-18'],
+      [agent, '--hours', '24:00-01:00'],
+      [newId(systemRuntime, 'usr')],
+    ];
+    for (const inputs of wrong) expect((await cli(['agent', 'budget', ...inputs])).code).toBe(2);
+    expect(seen).toEqual([]);
   });
 });
 

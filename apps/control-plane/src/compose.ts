@@ -166,7 +166,7 @@ function composeParts(
     database,
     onBackgroundError: (err) => deps.log.error({ err }, 'policy'),
   });
-  const minter = openMinter({ keys, feed, baseUrl });
+  const minter = openMinter({ database, runtime, keys, feed, baseUrl });
   const onRefusal = (refusal: Refusal) => {
     if (refusal.reason === 'internal') deps.log.error({ err: refusal.cause }, 'internal error');
     else deps.log.debug({ reason: refusal.reason, err: refusal.cause }, refusal.detail);

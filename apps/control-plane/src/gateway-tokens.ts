@@ -2,6 +2,8 @@ import { livingResources } from '@mono-auth/clients';
 import { newId, type TenantId } from '@mono-auth/core/ids';
 import { machineTokenTtlSeconds } from '@mono-auth/core/limits';
 import { issuerOf, rpcAudienceOf } from '@mono-auth/core/tenant-slug';
+import type { TenantTx } from '@mono-auth/database';
+import type { Purse } from '@mono-auth/minting';
 import { systemCaller } from '@mono-auth/tenants';
 import type { Parts } from './compose.ts';
 
@@ -33,8 +35,8 @@ function mint(
   { database, runtime, minter, baseUrl }: Parameters<typeof gatewayTokens>[0],
   tenantId: TenantId,
 ): Promise<string> {
-  return database.forTenant(tenantId, async (tx) => {
-    const context = await minter.begin(tx);
+  const decide = (purse: Purse) => async (tx: TenantTx) => {
+    const context = await minter.begin(tx, purse);
     const { slug } = context.tenant;
     const call = { runtime, caller: systemCaller(context.tenant, newId(runtime, 'req')) };
     const client = await livingResources.ensureGatewayClient(tx, call, `${issuerOf(baseUrl, slug)}/gateway`);
@@ -46,5 +48,6 @@ function mint(
       ttlSeconds: machineTokenTtlSeconds,
     });
     return token;
-  });
+  };
+  return minter.withBudgets(tenantId, (purse) => database.forTenant(tenantId, decide(purse)));
 }

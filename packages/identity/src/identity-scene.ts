@@ -52,7 +52,7 @@ export function openScene({ database, runtime, baseUrl, createTenantRow, kek, ch
     database,
     runtime,
     tenants,
-    minter: openMinter({ keys, feed, baseUrl }),
+    minter: openMinter({ database, runtime, keys, feed, baseUrl }),
     feed,
     keys,
     ephemeral,

@@ -6,6 +6,7 @@ import { pageItemsDefault } from '@mono-auth/core/limits';
 import { signJwt } from '@mono-auth/keys';
 import type { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import { callOf, ingressOf } from '@mono-auth/transport';
+import { readBudgetOf, setMintBudget } from './budgets/set-mint-budget.ts';
 import { createAgent } from './create-agent.ts';
 import { createInvite } from './create-invite.ts';
 import { challenge, type EnrolmentDeps, enrolHost, renewEnrolment } from './enrolment.ts';
@@ -14,7 +15,14 @@ import { revokeInvite } from './revoke-invite.ts';
 import { selectAgent, selectAgents } from './store/agents.ts';
 import { selectHost, selectHosts } from './store/hosts.ts';
 import { selectInvites } from './store/invites.ts';
-import { agentToProto, hostToProto, inviteToProto } from './to-proto.ts';
+import {
+  agentToProto,
+  budgetFromProto,
+  budgetToProto,
+  holderFromProto,
+  hostToProto,
+  inviteToProto,
+} from './to-proto.ts';
 
 type Methods = Partial<ServiceImpl<typeof MachineService>>;
 
@@ -24,6 +32,7 @@ export function machineService(deps: EnrolmentDeps) {
     ...enrolmentMethods(deps),
     ...hostMethods(deps),
     ...agentMethods(deps),
+    ...budgetMethods(deps),
   } satisfies ServiceImpl<typeof MachineService>;
 }
 
@@ -135,6 +144,23 @@ function agentMethods({ database, runtime }: EnrolmentDeps) {
       });
       const { items, nextPageToken } = pageOf(found, size);
       return { agents: items.map(agentToProto), nextPageToken };
+    },
+  } satisfies Methods;
+}
+
+function budgetMethods({ database, runtime }: EnrolmentDeps) {
+  return {
+    async setMintBudget(request, context) {
+      const call = callOf(runtime, context);
+      const holder = holderFromProto(request.holder);
+      const change = { budget: budgetFromProto(request.budget), version: Number(request.version) };
+      const set = await database.forTenant(call.caller.tenantId, (tx) => setMintBudget(tx, call, holder, change));
+      return budgetToProto(set);
+    },
+    async getMintBudget(request, context) {
+      const { caller } = callOf(runtime, context);
+      const holder = holderFromProto(request.holder);
+      return budgetToProto(await database.forTenant(caller.tenantId, (tx) => readBudgetOf(tx, holder)));
     },
   } satisfies Methods;
 }

@@ -1,14 +1,20 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { Refusal } from '@mono-auth/core/errors';
+import { parseId } from '@mono-auth/core/ids';
 import {
   AgentSchema,
   HostSchema,
   InviteSchema,
+  MintBudgetSchema,
   AgentStatus as WireAgentStatus,
+  type BudgetHolder as WireBudgetHolder,
   HostStatus as WireHostStatus,
   InviteStatus as WireInviteStatus,
+  type MintBudget as WireMintBudget,
 } from '@mono-auth/proto/monoauth/machines/v1/machines';
 import type { Agent, AgentStatus } from './agent.ts';
+import { type BudgetHolder, type MintBudget, noBudget, type VersionedBudget } from './budgets/mint-budget.ts';
 import type { Host, HostStatus } from './host.ts';
 import type { Invite } from './invite.ts';
 
@@ -65,4 +71,43 @@ export function agentToProto(agent: Agent) {
     scopes: agent.scopes,
     createdAt: timestampFromMs(agent.createdAtMs),
   });
+}
+
+/** @throws Refusal `invalid_request` naming the field. */
+export function holderFromProto(wire: WireBudgetHolder | undefined): BudgetHolder {
+  const { case: kind, value } = wire?.holder ?? { case: undefined, value: undefined };
+  switch (kind) {
+    case 'agentId':
+      return { kind: 'agent', id: parseId('agt', value, 'holder.agent_id') };
+    case 'hostId':
+      return { kind: 'host', id: parseId('hst', value, 'holder.host_id') };
+    case 'clientId':
+      return { kind: 'client', id: parseId('cli', value, 'holder.client_id') };
+    default:
+      throw new Refusal('invalid_request', 'holder: one of agent_id, host_id, client_id');
+  }
+}
+
+export function budgetFromProto(wire: WireMintBudget | undefined): MintBudget {
+  if (!wire) return noBudget;
+  return {
+    tokensPerWindow: Number(wire.tokensPerWindow),
+    windowSeconds: wire.windowSeconds,
+    lifetimeSecondsPerWindow: Number(wire.lifetimeSecondsPerWindow),
+    fanOut: wire.fanOut,
+    chainDepthMax: wire.chainDepthMax,
+    hours: wire.hours.map(({ fromMinute, toMinute }) => ({ fromMinute, toMinute })),
+  };
+}
+
+export function budgetToProto({ budget, version }: VersionedBudget) {
+  return {
+    budget: create(MintBudgetSchema, {
+      ...budget,
+      tokensPerWindow: BigInt(budget.tokensPerWindow),
+      lifetimeSecondsPerWindow: BigInt(budget.lifetimeSecondsPerWindow),
+      hours: [...budget.hours],
+    }),
+    version: BigInt(version),
+  };
 }

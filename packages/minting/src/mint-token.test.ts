@@ -45,7 +45,7 @@ beforeAll(async () => {
     await keys.provision(tx);
     await feed.provision(tx, 1);
   });
-  minter = openMinter({ keys, feed, baseUrl });
+  minter = openMinter({ database, runtime, keys, feed, baseUrl });
   call = { runtime, caller: systemCaller({ id: acme, slug: 'acme' }, newId(runtime, 'req')) };
 });
 afterAll(() => db.close());

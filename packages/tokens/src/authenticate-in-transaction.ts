@@ -4,6 +4,7 @@ import { type Reason, Refusal } from '@mono-auth/core/errors';
 import { type Call, callerWithoutToken, type Principal } from '@mono-auth/core/principal';
 import type { Confirmation } from '@mono-auth/core/token-claims';
 import type { TenantTx } from '@mono-auth/database';
+import type { Purse } from '@mono-auth/minting';
 import type { DpopProof } from '@mono-auth/sdk/dpop-proof';
 import { readSecurityPolicy } from '@mono-auth/tenants';
 import type { GrantDeps } from './deps.ts';
@@ -55,8 +56,10 @@ export async function withGrantSession<T>(
   // no evidence, because nothing was decided.
   const proof = await readProof(deps, request).catch(heldUnless('use_dpop_nonce'));
   let call = callOf(deps, request, 'anonymous:', undefined);
-  const decide = async (tx: TenantTx): Promise<{ granted: T } | { refused: Refusal }> => {
-    const context = await deps.minter.begin(tx);
+  const decide = async (tx: TenantTx, purse: Purse): Promise<{ granted: T } | { refused: Refusal }> => {
+    // What it had changed before it was given up, to be made again, was undone.
+    delete attempt.changed;
+    const context = await deps.minter.begin(tx, purse);
     try {
       if (proof instanceof Refusal) throw proof;
       const ceilings = await readSecurityPolicy(tx);
@@ -74,10 +77,13 @@ export async function withGrantSession<T>(
       return { refused: error };
     }
   };
-  const { database } = deps;
-  const run = () =>
-    changesRows ? database.forTenant(request.tenant.id, decide) : database.forDecision(request.tenant.id, decide);
-  const outcome = await deps.remoteKeys.withKeys(run).catch(async (error: unknown) => {
+  const { database, minter, remoteKeys } = deps;
+  const { id } = request.tenant;
+  const run = (purse: Purse) => {
+    const work = (tx: TenantTx) => decide(tx, purse);
+    return remoteKeys.withKeys(() => (changesRows ? database.forTenant(id, work) : database.forDecision(id, work)));
+  };
+  const outcome = await minter.withBudgets(id, run).catch(async (error: unknown) => {
     // The assertion was used before, or a change was undone: nothing was kept, so the refusal is recorded by itself.
     if (!isAnswer(error)) throw error;
     await deps.database.forDecision(request.tenant.id, (tx) => recordRefused(tx, call, request, attempt, error));

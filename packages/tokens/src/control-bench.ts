@@ -22,6 +22,8 @@ export interface ControlBench {
   createAgent(host: TestHost, name: string, scopes: readonly string[]): Promise<AgentId>;
   ownerOf(tenant: Tenant, agent: AgentId): Promise<Principal>;
   revokeHost(host: TestHost): Promise<void>;
+  /** Of an agent, a host or a client; `basedOn` is 0 for the first. */
+  setMintBudget(tenant: Tenant, holder: object, budget: object, basedOn?: number): Promise<void>;
   /** On top of version 1, which every tenant starts with. */
   publishPolicy(tenant: Tenant, policyText: string, basedOn: number): Promise<void>;
 }
@@ -89,6 +91,9 @@ export function openControlBench(bench: TenantBench): ControlBench {
         return `user:${agent.ownerUserId}` as const;
       }),
     revokeHost: ({ tenant, hostId }) => bench.revoke(tenant, { kind: 'host', id: hostId }, [hostParticipant()]),
+    async setMintBudget(tenant, holder, budget, basedOn = 0) {
+      await call(tenant, 'machines.v1.MachineService/SetMintBudget', { holder, budget, version: String(basedOn) });
+    },
     async publishPolicy(tenant, policyText, basedOn) {
       await call(tenant, 'policy.v1.PolicyService/PublishDraft', { policyText, basedOn: String(basedOn) });
     },

@@ -72,7 +72,7 @@ export async function openTenantBench({
       await policy.prepare?.(tx, tenant);
     });
   }
-  const minter = openMinter({ keys, feed, baseUrl });
+  const minter = openMinter({ database, runtime, keys, feed, baseUrl });
   const callAt = (tenant: Tenant) => ({ runtime, caller: systemCaller(tenant, newId(runtime, 'req')) });
 
   return {

@@ -23,6 +23,12 @@ const targetsOf = ({ session, host, agent, client, user }: Handles): JsonObject[
   { userId: user },
 ];
 
+const holdersOf = ({ host, agent, client }: Handles): JsonObject[] => [
+  { hostId: host },
+  { agentId: agent },
+  { clientId: client },
+];
+
 /** Some position: it is looked at only for a subscriber that is there. */
 const applied = { incarnation: '1', seq: '0', hash: Buffer.alloc(32).toString('base64') };
 
@@ -129,6 +135,18 @@ const machines: Readonly<Record<string, IsolationRow>> = {
     shows: true,
     foreign: ({ host }) => [{ hostId: host }],
     silent: pageAfter('agent'),
+  },
+  'monoauth.machines.v1.MachineService/SetMintBudget': {
+    own: async (here) => {
+      const holder = { agentId: here.handles.agent };
+      const { version } = await call(here, 'monoauth.machines.v1.MachineService/GetMintBudget', { holder });
+      return { holder, budget: { chainDepthMax: 5 }, version: version ?? '0' };
+    },
+    foreign: (there) => holdersOf(there).map((holder) => ({ holder, budget: { chainDepthMax: 1 } })),
+  },
+  'monoauth.machines.v1.MachineService/GetMintBudget': {
+    own: ({ handles }) => ({ holder: { hostId: handles.host } }),
+    foreign: (there) => holdersOf(there).map((holder) => ({ holder })),
   },
 };
 

@@ -133,6 +133,25 @@ const createAgent = step<string>('monoauth.machines.v1.MachineService/CreateAgen
   };
 });
 
+const setMintBudget = step<string>('monoauth.machines.v1.MachineService/SetMintBudget', async (scene, label) => {
+  const { hostId } = await makeHost(scene, label);
+  const holder = { hostId };
+  const budget = { tokensPerWindow: '1000', windowSeconds: 60 };
+  const send = async () =>
+    (await ask(scene, `${machines}/SetMintBudget`, { holder, budget, version: '0' })).version as string;
+  return {
+    send,
+    repeat: send,
+    async hold(version, first) {
+      hold(version === '1' && (first === undefined || first === version), 'a repeated change is answered alike');
+      const read = await ask(scene, `${machines}/GetMintBudget`, { holder });
+      const { tokensPerWindow } = read.budget as JsonObject;
+      hold(read.version === '1' && tokensPerWindow === '1000', 'the budget is the one that was set');
+      await onlyEvent(scene, 'mint_budget.set', hostId);
+    },
+  };
+});
+
 /** A grant whose assertion is spent together with the evidence of its token, or not at all. */
 async function grant(
   scene: CrashScene,
@@ -252,6 +271,7 @@ export const machineSteps: readonly Step[] = [
   redeemInvite,
   renewHost,
   createAgent,
+  setMintBudget,
   clientCredentials,
   exchange,
   exchangeRpc,

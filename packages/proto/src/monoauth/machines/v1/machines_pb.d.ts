@@ -685,6 +685,211 @@ export declare type ListAgentsResponse = Message<"monoauth.machines.v1.ListAgent
 export declare const ListAgentsResponseSchema: GenMessage<ListAgentsResponse>;
 
 /**
+ * A part of each UTC day.
+ *
+ * @generated from message monoauth.machines.v1.MintHours
+ */
+export declare type MintHours = Message<"monoauth.machines.v1.MintHours"> & {
+  /**
+   * Minute of the day at which it begins, and at which it has ended. It reaches over midnight where it ends before it begins.
+   *
+   * @generated from field: int32 from_minute = 1;
+   */
+  fromMinute: number;
+
+  /**
+   * @generated from field: int32 to_minute = 2;
+   */
+  toMinute: number;
+};
+
+/**
+ * Describes the message monoauth.machines.v1.MintHours.
+ * Use `create(MintHoursSchema)` to create a new message.
+ */
+export declare const MintHoursSchema: GenMessage<MintHours>;
+
+/**
+ * Every limit is 0 where there is none. A token counts against the budget of each agent and host that it names (`sub`, `act`)
+ * and against that of its client, and is made only when all of them have room. A window begins at a multiple of its length,
+ * counted from the Unix epoch; a limit counts from the moment on at which it is set where there was none.
+ *
+ * @generated from message monoauth.machines.v1.MintBudget
+ */
+export declare type MintBudget = Message<"monoauth.machines.v1.MintBudget"> & {
+  /**
+   * Tokens in one window.
+   *
+   * @generated from field: int64 tokens_per_window = 1;
+   */
+  tokensPerWindow: bigint;
+
+  /**
+   * Length of a window, at most 31 days; required with any limit that is counted in windows. A window of another length
+   * begins to count anew.
+   *
+   * @generated from field: int32 window_seconds = 2;
+   */
+  windowSeconds: number;
+
+  /**
+   * Sum of the lifetimes of the tokens of one window, seconds.
+   *
+   * @generated from field: int64 lifetime_seconds_per_window = 3;
+   */
+  lifetimeSecondsPerWindow: bigint;
+
+  /**
+   * Different audiences of the tokens of one window.
+   *
+   * @generated from field: int32 fan_out = 4;
+   */
+  fanOut: number;
+
+  /**
+   * Actors in the chain of a token; an agent's own token has one, its host.
+   *
+   * @generated from field: int32 chain_depth_max = 5;
+   */
+  chainDepthMax: number;
+
+  /**
+   * When tokens may be made; empty means always.
+   *
+   * @generated from field: repeated monoauth.machines.v1.MintHours hours = 6;
+   */
+  hours: MintHours[];
+};
+
+/**
+ * Describes the message monoauth.machines.v1.MintBudget.
+ * Use `create(MintBudgetSchema)` to create a new message.
+ */
+export declare const MintBudgetSchema: GenMessage<MintBudget>;
+
+/**
+ * @generated from message monoauth.machines.v1.BudgetHolder
+ */
+export declare type BudgetHolder = Message<"monoauth.machines.v1.BudgetHolder"> & {
+  /**
+   * @generated from oneof monoauth.machines.v1.BudgetHolder.holder
+   */
+  holder: {
+    /**
+     * @generated from field: string agent_id = 1;
+     */
+    value: string;
+    case: "agentId";
+  } | {
+    /**
+     * @generated from field: string host_id = 2;
+     */
+    value: string;
+    case: "hostId";
+  } | {
+    /**
+     * @generated from field: string client_id = 3;
+     */
+    value: string;
+    case: "clientId";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message monoauth.machines.v1.BudgetHolder.
+ * Use `create(BudgetHolderSchema)` to create a new message.
+ */
+export declare const BudgetHolderSchema: GenMessage<BudgetHolder>;
+
+/**
+ * @generated from message monoauth.machines.v1.SetMintBudgetRequest
+ */
+export declare type SetMintBudgetRequest = Message<"monoauth.machines.v1.SetMintBudgetRequest"> & {
+  /**
+   * @generated from field: monoauth.machines.v1.BudgetHolder holder = 1;
+   */
+  holder?: BudgetHolder | undefined;
+
+  /**
+   * @generated from field: monoauth.machines.v1.MintBudget budget = 2;
+   */
+  budget?: MintBudget | undefined;
+
+  /**
+   * The version that this change is based on; 0 before the first.
+   *
+   * @generated from field: int64 version = 3;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message monoauth.machines.v1.SetMintBudgetRequest.
+ * Use `create(SetMintBudgetRequestSchema)` to create a new message.
+ */
+export declare const SetMintBudgetRequestSchema: GenMessage<SetMintBudgetRequest>;
+
+/**
+ * @generated from message monoauth.machines.v1.SetMintBudgetResponse
+ */
+export declare type SetMintBudgetResponse = Message<"monoauth.machines.v1.SetMintBudgetResponse"> & {
+  /**
+   * @generated from field: monoauth.machines.v1.MintBudget budget = 1;
+   */
+  budget?: MintBudget | undefined;
+
+  /**
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message monoauth.machines.v1.SetMintBudgetResponse.
+ * Use `create(SetMintBudgetResponseSchema)` to create a new message.
+ */
+export declare const SetMintBudgetResponseSchema: GenMessage<SetMintBudgetResponse>;
+
+/**
+ * @generated from message monoauth.machines.v1.GetMintBudgetRequest
+ */
+export declare type GetMintBudgetRequest = Message<"monoauth.machines.v1.GetMintBudgetRequest"> & {
+  /**
+   * @generated from field: monoauth.machines.v1.BudgetHolder holder = 1;
+   */
+  holder?: BudgetHolder | undefined;
+};
+
+/**
+ * Describes the message monoauth.machines.v1.GetMintBudgetRequest.
+ * Use `create(GetMintBudgetRequestSchema)` to create a new message.
+ */
+export declare const GetMintBudgetRequestSchema: GenMessage<GetMintBudgetRequest>;
+
+/**
+ * @generated from message monoauth.machines.v1.GetMintBudgetResponse
+ */
+export declare type GetMintBudgetResponse = Message<"monoauth.machines.v1.GetMintBudgetResponse"> & {
+  /**
+   * @generated from field: monoauth.machines.v1.MintBudget budget = 1;
+   */
+  budget?: MintBudget | undefined;
+
+  /**
+   * 0 where none was ever set.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message monoauth.machines.v1.GetMintBudgetResponse.
+ * Use `create(GetMintBudgetResponseSchema)` to create a new message.
+ */
+export declare const GetMintBudgetResponseSchema: GenMessage<GetMintBudgetResponse>;
+
+/**
  * @generated from enum monoauth.machines.v1.InviteStatus
  */
 export enum InviteStatus {
@@ -897,6 +1102,27 @@ export declare const MachineService: GenService<{
     methodKind: "unary";
     input: typeof ListAgentsRequestSchema;
     output: typeof ListAgentsResponseSchema;
+  },
+  /**
+   * Sets how much may be minted for an agent, a host or a client; it counts from the next token on. Whoever has no budget is
+   * not limited. A repetition of what was set last changes nothing.
+   *
+   * @generated from rpc monoauth.machines.v1.MachineService.SetMintBudget
+   */
+  setMintBudget: {
+    methodKind: "unary";
+    input: typeof SetMintBudgetRequestSchema;
+    output: typeof SetMintBudgetResponseSchema;
+  },
+  /**
+   * How much may be minted for an agent, a host or a client.
+   *
+   * @generated from rpc monoauth.machines.v1.MachineService.GetMintBudget
+   */
+  getMintBudget: {
+    methodKind: "unary";
+    input: typeof GetMintBudgetRequestSchema;
+    output: typeof GetMintBudgetResponseSchema;
   },
 }>;
 
