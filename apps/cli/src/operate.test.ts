@@ -94,7 +94,7 @@ function routes(router: ConnectRouter): void {
       throw refused('host not found');
     },
   });
-  delegationRoutes(router);
+  decisionRoutes(router);
   router.service(TenantService, {
     getTenant: () => ({ tenant: { id: tenant, slug: 'tenant-a' } }),
     rotateSigningKey: (request) => {
@@ -129,9 +129,6 @@ function routes(router: ConnectRouter): void {
       return explained;
     },
   });
-  router.service(PolicyService, {
-    check: ({ action, context }) => ({ allowed: action === 'orders:read' && context?.mfa === true, policyVersion: 4n }),
-  });
   router.service(AuditService, {
     getCheckpoint: () => ({ vkey: 'log+00000000+AQ==' }),
     async *exportBundle() {
@@ -142,7 +139,10 @@ function routes(router: ConnectRouter): void {
   });
 }
 
-function delegationRoutes(router: ConnectRouter): void {
+function decisionRoutes(router: ConnectRouter): void {
+  router.service(PolicyService, {
+    check: ({ action, context }) => ({ allowed: action === 'orders:read' && context?.mfa === true, policyVersion: 4n }),
+  });
   router.service(DelegationService, {
     allowAgent: (request) => {
       seen.push({ authorization: null, request });

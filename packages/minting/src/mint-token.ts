@@ -109,6 +109,7 @@ export function openMinter(deps: MinterDeps): Minter {
     async state(tx, call, context, request) {
       const jti = newId(call.runtime, 'tok');
       const claims = deriveStatement(groundIn(tx, context), request, jti, nowSeconds(call.runtime));
+      await spender.spend(tx, context.purse, { ...request, iat: claims.iat, exp: claims.exp });
       const signer = await deps.keys.signer(tx, 'token', undefined, context.tenant.keyVersion);
       const token = await signJwt(signer, statementKinds[request.kind].typ, claims);
       await recordStated(tx, call, claims, request);

@@ -1,6 +1,7 @@
 import { fromBinary, type JsonObject } from '@bufbuild/protobuf';
 import { refusals } from '@mono-auth/core/errors';
 import { type AgentId, newId, type TokenId } from '@mono-auth/core/ids';
+import type { Principal } from '@mono-auth/core/principal';
 import { ErrorInfoSchema } from '@mono-auth/proto/google/rpc/error_details';
 import { TokenService } from '@mono-auth/proto/monoauth/tokens/v1/tokens';
 import type { Tenant } from '@mono-auth/tenants';
@@ -26,6 +27,8 @@ let bench: TenantBench;
 let endpoints: EndpointBench;
 let host: TestHost;
 let agent: AgentId;
+/** Of the agent: nobody else lets it act for them. */
+let owner: Principal;
 let service: TestClient;
 let key: DpopKey;
 /** The URLs of the clients that were to be brought up to date. */
@@ -41,6 +44,7 @@ beforeAll(async () => {
   const access = { scopes: ['files:read'], audiences: [files, 'https://mail.test'] };
   host = await control.enrolHost(bench.home, 'host-1', access);
   agent = await control.createAgent(host, 'agent-1', ['files:read']);
+  owner = await control.ownerOf(bench.home, agent);
   service = await endpoints.createClient(bench.home, { kind: 'service', name: 'files', resource: files, ...access });
   key = await makeDpopKey(runtime);
 });
@@ -101,7 +105,7 @@ async function actorToken(): Promise<string> {
 async function delegation(change: FormFields = {}, subject?: string): Promise<FormFields> {
   return {
     ...(await assertClient(host)),
-    subject_token: subject ?? (await bench.mint(bench.home)).token,
+    subject_token: subject ?? (await bench.mint(bench.home, { subject: owner })).token,
     subject_token_type: accessToken,
     actor_token: await actorToken(),
     actor_token_type: accessToken,
@@ -159,7 +163,7 @@ describe('where nothing but the message names the tenant', () => {
 
   test('one that is not there or is named twofold is not found; what it did not sign is not believed', async () => {
     const none = { reason: 'not_found', text: 'tenant not found', code: 'not_found' };
-    const { claims } = await bench.mint(bench.home);
+    const { claims } = await bench.mint(bench.home, { subject: owner });
     const never = await bench.sign(bench.home, { ...claims, tenant_id: newId(runtime, 'ten') });
     const twofold = await bench.sign(bench.home, { ...claims, iss: bench.other.issuer });
     for (const subject of [never, twofold]) expect(saidBy(await atRoot(subject))).toEqual(none);

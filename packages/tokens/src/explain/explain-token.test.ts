@@ -9,7 +9,7 @@ import { FakeRuntime, openTestDatabase, type TestDatabase, testKek } from '@mono
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { VerifiedClaims } from '../access-token.ts';
-import { openControlBench, type TestHost } from '../control-bench.ts';
+import { type ControlBench, openControlBench, type TestHost } from '../control-bench.ts';
 import { type EndpointBench, openEndpointBench } from '../endpoint-bench.ts';
 import { openTenantBench, type TenantBench } from '../tenant-bench.ts';
 import { verifyAccessToken } from '../verify-access-token.ts';
@@ -23,15 +23,16 @@ let db: TestDatabase;
 let bench: TenantBench;
 let endpoints: EndpointBench;
 let host: TestHost;
+let control: ControlBench;
+/** Of the last delegation. */
 let agent: AgentId;
 
 beforeAll(async () => {
   db = await openTestDatabase();
   bench = await openTenantBench({ ...db, slugs: ['acme', 'other'], runtime, kek: testKek });
   endpoints = openEndpointBench(bench);
-  const control = openControlBench(bench);
+  control = openControlBench(bench);
   host = await control.enrolHost(bench.home, 'host-1', { scopes: ['files:read'], audiences: [files] });
-  agent = await control.createAgent(host, 'agent-1', ['files:read']);
 });
 afterAll(() => db.close());
 
@@ -63,7 +64,9 @@ interface Delegated {
 /** A person's token, in a session and from a grant, as an agent on a host holds it. */
 async function delegate(): Promise<Delegated> {
   const grantId = newId(runtime, 'gra');
-  const userId = newId(runtime, 'usr') as UserId;
+  agent = await control.createAgent(host, runtime.uuid(), ['files:read']);
+  // The agent's owner: nobody else lets it act for them.
+  const userId = (await control.ownerOf(bench.home, agent)).slice('user:'.length) as UserId;
   await bench.database.forTenant(bench.home.id, (tx) =>
     beginGrant(
       tx,

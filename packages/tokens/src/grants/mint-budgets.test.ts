@@ -1,4 +1,5 @@
 import { fromBinary } from '@bufbuild/protobuf';
+import type { AgentId } from '@mono-auth/core/ids';
 import { EventSchema, Outcome } from '@mono-auth/proto/monoauth/audit/v1/audit';
 import { FakeRuntime, openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { decodeJwt } from 'jose';
@@ -40,9 +41,9 @@ const ask = (client: TestClient, form: FormFields = {}) =>
   endpoints.ask(client, '/oauth2/token', { grant_type: 'client_credentials', ...form });
 const newAgent = () => control.createAgent(host, runtime.uuid(), ['files:read']);
 
-async function exchange(agent: string, actor?: Answer): Promise<Answer> {
+async function exchange(agent: AgentId, actor?: Answer): Promise<Answer> {
   const actorToken = (actor ?? (await ask(host, { agent }))).body.access_token as string;
-  const { token } = await bench.mint(bench.home);
+  const { token } = await bench.mint(bench.home, { subject: await control.ownerOf(bench.home, agent) });
   return endpoints.ask(host, '/oauth2/token', {
     ...{ grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', resource: files },
     ...{ subject_token: token, subject_token_type: accessToken },
