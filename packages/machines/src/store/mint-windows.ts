@@ -22,7 +22,10 @@ export interface BlockRequest {
 export interface ReservedBlock {
   /** How many tokens of the asked lifetime are the asker's now. Less than `needed`: there is no more in this window. */
   readonly tokens: number;
-  /** Whether tokens of this window may be for the audience. */
+  /**
+   * Whether tokens of this window may be for the audience. None is, once the limit was lowered below those that were
+   * admitted: which of them have a token already is not known.
+   */
   readonly audienceAdmitted: boolean;
 }
 
@@ -59,7 +62,8 @@ export async function reserveBlock(
         (${secondsMax}::bigint - held.lifetime_seconds) / ${lifetimeSeconds}::bigint), ${needed}::bigint, ${wanted}::bigint),
       audiences = case when ${audience}::text = any (held.audiences) or cardinality(held.audiences) >= ${fanOut}::int
         then held.audiences else held.audiences || ${audience}::text end
-    returning block_tokens, tokens = block_tokens as is_first, ${audience}::text = any (held.audiences) as admitted`;
+    returning block_tokens, tokens = block_tokens as is_first,
+      ${audience}::text = any (held.audiences) and cardinality(held.audiences) <= ${fanOut}::int as admitted`;
   if (row?.is_first) await deleteEnded(tx, holder, startSeconds - keptSeconds);
   return { tokens: Number(row?.block_tokens ?? 0), audienceAdmitted: fanOut === 0 || row?.admitted === true };
 }
