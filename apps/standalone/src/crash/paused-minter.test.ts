@@ -9,6 +9,8 @@ import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Installation, openInstallation } from '../acceptance/installation.ts';
 import { openTenantScene, type TenantScene } from '../acceptance/tenant-scene.ts';
+import { siblingVariable } from '../processes/sibling-environment.ts';
+import { portsOf } from './processes.ts';
 
 /* A process that mints is stopped in the middle of it, and goes on when its tenant has changed. */
 
@@ -30,6 +32,8 @@ beforeAll(async () => {
   minter = spawn(process.execPath, [main], {
     env: {
       ...{ PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', MONO_DATA_DIR: directory },
+      // One of several processes: it finds the installation as it is.
+      [siblingVariable]: '2',
       ...{ MONO_DATABASE_URL: db.url, MONO_KEK: base64url(testKek), MONO_BASE_URL: installation.baseUrl },
       ...{ MONO_LISTEN: '127.0.0.1:0', MONO_GRPC_LISTEN: '127.0.0.1:0', MONO_ADMIN_LISTEN: '127.0.0.1:0' },
     },
@@ -46,18 +50,20 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 }, 30_000);
 
-/** The first port that the process listens on is that of the edge. Linux: it looks into /proc. */
+/** The port of the edge, once it serves. Linux: it looks into /proc. */
 async function portOf(child: ChildProcess): Promise<number> {
-  const { portsOf } = await import('./processes.ts');
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.on('data', (chunk) => String(chunk).includes('serves on') && resolve());
-    child.once('close', (code) => reject(new Error(`it ended with ${code}`)));
+  let words = '';
+  child.stderr?.on('data', (chunk) => {
+    words += String(chunk);
   });
-  for (const port of portsOf(child.pid as number)) {
-    const answer = await fetch(`http://127.0.0.1:${port}/t/platform/jwks`).catch(() => undefined);
-    if (answer?.ok) return port;
+  while (child.exitCode === null) {
+    for (const port of portsOf(child.pid as number)) {
+      const answer = await fetch(`http://127.0.0.1:${port}/t/platform/jwks`).catch(() => undefined);
+      if (answer?.ok) return port;
+    }
+    await Bun.sleep(100);
   }
-  throw new Error('it listens nowhere');
+  throw new Error(`it ended with ${child.exitCode}: ${words}`);
 }
 
 async function mintThere(
