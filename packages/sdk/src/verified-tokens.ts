@@ -1,12 +1,19 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { utf8 } from '@mono-auth/core/encoding';
 import type { AccessTokenClaims } from '@mono-auth/core/token-claims';
-import type { TokenParts } from './access-token.ts';
 
 /** Tokens remembered: some 3 KB each, so about 6 MB, and more callers than one process serves within a minute. */
 export const verifiedTokensDefault = 2_000;
 /** How long a signature counts as verified, milliseconds: after that the key must still be the issuer's. */
 const rememberMs = 60_000;
+
+/** What a token is remembered by. */
+interface Shown {
+  /** Header and payload, as they were signed. */
+  readonly signedText: string;
+  readonly signature: string;
+  readonly header: { readonly kid: string };
+}
 
 interface Verified {
   readonly signature: Uint8Array;
@@ -28,7 +35,7 @@ export class VerifiedTokens {
     this.#max = max;
   }
 
-  find({ signedText, signature, header }: TokenParts, nowMs: number): AccessTokenClaims | undefined {
+  find({ signedText, signature, header }: Shown, nowMs: number): AccessTokenClaims | undefined {
     const digest = digestOf(signedText);
     const held = this.#byDigest.get(digest);
     if (!held) return undefined;
@@ -38,7 +45,7 @@ export class VerifiedTokens {
     return same && nowMs < held.untilMs && held.kid === header.kid ? held.claims : undefined;
   }
 
-  add({ signedText, signature, header }: TokenParts, claims: AccessTokenClaims, nowMs: number): void {
+  add({ signedText, signature, header }: Shown, claims: AccessTokenClaims, nowMs: number): void {
     if (this.#max === 0) return;
     const [oldest] = this.#byDigest.keys();
     if (this.#byDigest.size >= this.#max && oldest !== undefined) this.#byDigest.delete(oldest);
