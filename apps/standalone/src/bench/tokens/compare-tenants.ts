@@ -34,6 +34,7 @@ export async function manyTenants(
   writeFileSync(file, JSON.stringify(requests));
   return {
     name: `client_credentials over ${tenants.length} tenants, ${requests.length} clients`,
+    firstLap: true,
     ...{ server, tokenOf: tokenOfForm, prepare: async () => ({ requests: file }) },
     issuers: new Map(tenants.map(({ issuer }) => [issuer, new URL(`${issuer}/jwks`)])),
   };

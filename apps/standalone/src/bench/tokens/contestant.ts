@@ -12,6 +12,8 @@ export interface Contestant {
    * @param expected how many requests the round will take at most.
    */
   prepare(expected: number): Promise<Load>;
+  /** Every request is sent once before anything is measured: what is measured is not what a first request costs. */
+  readonly firstLap?: true;
   /** The access token of an answer. */
   tokenOf(body: string): string;
   /** Who may have signed it, each with where its keys are. */

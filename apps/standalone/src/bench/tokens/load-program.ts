@@ -19,7 +19,7 @@ function requestsOf({ requests }: LoadTask): readonly LoadRequest[] {
   return typeof requests === 'string' ? (JSON.parse(readFileSync(requests, 'utf8')) as LoadRequest[]) : requests;
 }
 
-/** What is sent in the round, ready to be written: over and over, or each once where it holds an assertion. */
+/** What is sent in the round, ready to be written: over and over, or each once where it holds an assertion or is asked for so. */
 function supplyOf(task: LoadTask): () => Uint8Array | undefined {
   const requests = requestsOf(task);
   let at = 0;
@@ -31,7 +31,7 @@ function supplyOf(task: LoadTask): () => Uint8Array | undefined {
     return () => once[at++];
   }
   const bytes = requests.map((request) => wire(task, request));
-  return () => bytes[at++ % bytes.length];
+  return () => bytes[task.once ? at++ : at++ % bytes.length];
 }
 
 for await (const line of createInterface(process.stdin)) {

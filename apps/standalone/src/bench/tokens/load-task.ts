@@ -27,6 +27,8 @@ export interface LoadTask {
   readonly roundMs: number;
   /** Sent in turn, over and over; or a file that holds them as JSON. */
   readonly requests: readonly LoadRequest[] | string;
+  /** Each request once: the round ends with the last of them. */
+  readonly once?: true;
   /** Adds an assertion to the form of each request, and sends none twice. */
   readonly assertions?: AssertionTask;
 }
