@@ -133,6 +133,13 @@ test('who asks at the same time shares one read, and one that fails is nobody el
   expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(1);
 });
 
+test('what is asked for by a name longer than any of ours is read each time', async () => {
+  let reads = 0;
+  const read = (name: string) => db.database.forDecision(tenantId, (tx) => tx.remembered(name, async () => ++reads));
+  for (const name of ['short', 'x'.repeat(257)]) for (let i = 0; i < 3; i++) await read(name);
+  expect(reads).toBe(1 + 3);
+});
+
 test('outside decisions nothing is remembered', async () => {
   await db.database.forTenant(tenantId, readEpoch);
   await db.database.forTenant(tenantId, readEpoch);

@@ -3,6 +3,11 @@ import { LRUCache } from 'lru-cache';
 
 /** Things remembered of all tenants together: a few KiB each at most, usually some hundred bytes. */
 const entriesMax = 100_000;
+/**
+ * Longest name that anything is remembered by, characters: ids and URLs of services are shorter. Names come from requests, also
+ * of nobody's clients, and what is not there is remembered too: long ones must not fill the memory.
+ */
+const nameCharsMax = 256;
 /** Tenants of which anything is remembered. */
 const tenantsMax = 5_000;
 
@@ -22,6 +27,7 @@ export class RememberedState {
 
   /** What `load` answers, which is called once for each name, and again where it has failed. */
   async get<T>(name: string, load: () => Promise<T>): Promise<T> {
+    if (name.length > nameCharsMax) return load();
     const key = this.#prefix + name;
     const held = this.#entries.get(key) as Promise<T> | undefined;
     // Somebody else's load may have failed with his transaction: then our own one counts.
