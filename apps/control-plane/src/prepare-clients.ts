@@ -31,7 +31,7 @@ export function prepareClients({ parts, prepare }: ClientPreparation): Middlewar
   };
 }
 
-/** The same in front of `TokenService.Exchange`. */
+/** The same where the form is read already: `TokenService.Exchange`, and a plain request at the token endpoint. */
 export function prepareRpcClient({ prepare }: ClientPreparation): NonNullable<TokenDeps['prepareClient']> {
   return async (tenant, form, origin) => {
     const clientId = urlOnly(form.get('client_id') ?? subjectOf(form.get('client_assertion')));

@@ -29,39 +29,45 @@ export interface Evidence {
   madeBy?: MadeBy;
 }
 
-/** Rows are described once: the audit login's group and a use case's own transaction insert the same. */
-const evidenceInsert = `with consumed as (
-  insert into mono.consumed (tenant_id, kind, digest, expires_at)
+/** Rows are described once: `condition` says which of them are kept, and of the decisions it knows by the columns `more`. */
+function insertsOf({ more, columns, condition }: Kept): readonly [string, string] {
+  return [
+    `insert into mono.consumed (tenant_id, kind, digest, expires_at)
   select tenant_id, kind, digest, to_timestamp(expires_at_ms / 1000.0)
-  from unnest($10::uuid[], $11::text[], $12::bytea[], $13::bigint[]) as used (tenant_id, kind, digest, expires_at_ms)
-)
-insert into mono.audit_events
+  from unnest($10::uuid[], $11::text[], $12::bytea[], $13::bigint[]${more[0]})
+    as used (tenant_id, kind, digest, expires_at_ms${columns[0]}) ${condition}`,
+    `insert into mono.audit_events
   (tenant_id, id, occurred_at, type, outcome, actor, object_kind, object_id, envelope)
-select tenant_id, id, to_timestamp(occurred_at_ms / 1000.0), type, outcome, actor, object_kind, object_id, envelope
-from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::bytea[])
-  as event (tenant_id, id, occurred_at_ms, type, outcome, actor, object_kind, object_id, envelope)`;
+  select tenant_id, id, to_timestamp(occurred_at_ms / 1000.0), type, outcome, actor, object_kind, object_id, envelope
+  from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[],
+      $9::bytea[]${more[1]})
+    as event (tenant_id, id, occurred_at_ms, type, outcome, actor, object_kind, object_id, envelope${columns[1]}) ${condition}`,
+  ];
+}
 
+interface Kept {
+  /** Parameters and columns besides, of consumptions and of events. */
+  readonly more: readonly [string, string];
+  readonly columns: readonly [string, string];
+  readonly condition: string;
+}
+
+const [consumedInsert, eventInsert] = insertsOf({ more: ['', ''], columns: ['', ''], condition: '' });
+/** In a use case's own transaction. */
+const evidenceInsert = `with consumed as (${consumedInsert}) ${eventInsert}`;
+
+const [decidedUses, decidedEvents] = insertsOf({
+  more: [', $15::int[]', ', $14::int[]'],
+  columns: [', made_by', ', made_by'],
+  condition: 'where not exists (select 1 from outdated where n = made_by)',
+});
 /**
  * The same for decisions: each row names its decision's state ($14, $15: one for each row; $16, $17: the states, from 1;
  * 0: none), and only those of present states are kept. Answers the states that are outdated.
  */
 const decisionInsert = `with outdated as materialized (
   select n from mono.outdated_states($16::uuid[], $17::uuid[]) as n
-), consumed as (
-  insert into mono.consumed (tenant_id, kind, digest, expires_at)
-  select tenant_id, kind, digest, to_timestamp(expires_at_ms / 1000.0)
-  from unnest($10::uuid[], $11::text[], $12::bytea[], $13::bigint[], $15::int[])
-    as used (tenant_id, kind, digest, expires_at_ms, made_by)
-  where not exists (select 1 from outdated where n = made_by)
-), events as (
-  insert into mono.audit_events
-    (tenant_id, id, occurred_at, type, outcome, actor, object_kind, object_id, envelope)
-  select tenant_id, id, to_timestamp(occurred_at_ms / 1000.0), type, outcome, actor, object_kind, object_id, envelope
-  from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[],
-      $9::bytea[], $14::int[])
-    as event (tenant_id, id, occurred_at_ms, type, outcome, actor, object_kind, object_id, envelope, made_by)
-  where not exists (select 1 from outdated where n = made_by)
-)
+), consumed as (${decidedUses}), events as (${decidedEvents})
 select n from outdated`;
 
 /** Writes evidence in one statement. @throws the driver's unique violation when something was used before. */

@@ -1,7 +1,7 @@
 import type { TenantId } from '@mono-auth/core/ids';
 import { LRUCache } from 'lru-cache';
 
-/** Things remembered of all tenants together: a few KiB each at most, usually some hundred bytes. */
+/** Things remembered of all tenants together: the server grows by some 200 MiB when clients and secrets fill them (bench). */
 const entriesMax = 100_000;
 /**
  * Longest name that anything is remembered by, characters: ids and URLs of services are shorter. Names come from requests, also
