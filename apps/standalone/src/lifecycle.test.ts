@@ -11,6 +11,7 @@ import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from './crash/free-port.ts';
 import { operatorFile } from './seed/first-start.ts';
 import { Person } from './tour/person.ts';
 
@@ -343,13 +344,4 @@ const startMs = 300;
 
 function exists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemRuntime } from '@mono-auth/core/runtime';
+import { freePort } from './free-port.ts';
 import { backendsOf, childrenOf, isAlive, kill, portsOf, titleOf } from './processes.ts';
 import { WorkerLife } from './worker-life.ts';
 
@@ -168,18 +168,6 @@ export class ServerProcess {
     const log = existsSync(path) ? readFileSync(path, 'utf8').slice(-logTailChars) : '';
     return `${log}\nthe worker:\n${this.#worker?.logTail ?? 'none'}`;
   }
-}
-
-/** A port that is free now; the same one serves every life of the server, as its clients know it. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** One that serves us, at best one that is at work. */

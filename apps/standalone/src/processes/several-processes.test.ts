@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../crash/free-port.ts';
 import { childrenOf, isAlive, titleOf } from '../crash/processes.ts';
 
 /* Three processes on one pair of ports, with an embedded database of their own. Linux: it looks into /proc. */
@@ -43,16 +43,6 @@ function start(dataDirectory: string): ChildProcess {
     MONO_ADMIN_LISTEN: `127.0.0.1:${admin}`,
   };
   return spawn(process.execPath, [main], { env, stdio: 'pipe' });
-}
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve) =>
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    }),
-  );
 }
 
 async function waitFor(holds: () => Promise<boolean>, msMax: number): Promise<void> {

@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { base64url, hex } from '@mono-auth/core/encoding';
 import { systemRuntime as runtime } from '@mono-auth/core/runtime';
 import { Database, deriveDatabaseSecrets, startEmbeddedPostgres } from '@mono-auth/database';
 import { createTenantDirectory, type Tenant } from '@mono-auth/tenants';
+import { freePort } from '../../crash/free-port.ts';
 import { type ChildProgram, type StartOptions, startProgram } from '../child-program.ts';
 import { makeDirectory } from './traversable-directory.ts';
 
@@ -69,14 +69,4 @@ export async function openInstallation(): Promise<Installation> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-/** The address is part of every token's issuer, so it stays while servers come and go. */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('there is no free port');
-  return address.port;
 }
