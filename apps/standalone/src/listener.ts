@@ -1,4 +1,5 @@
 import { ConfigError, type Listen } from '@mono-auth/control-plane';
+import { Turns } from './turns.ts';
 
 type Handle = (request: Request, ip: string) => Response | Promise<Response>;
 
@@ -29,13 +30,16 @@ export function openListener(
 ): Listener {
   let handle = unavailable('starting');
   let answering = 0;
+  const turns = new Turns();
   const server = listenOn(variable, listen, {
     idleTimeout: idleSeconds,
     reusePort: shared,
     async fetch(request, self) {
       answering++;
       try {
-        return await handle(request, self.requestIP(request)?.address ?? '');
+        const ip = self.requestIP(request)?.address ?? '';
+        await turns.end();
+        return await handle(request, ip);
       } finally {
         answering--;
       }

@@ -14,8 +14,8 @@ export interface LogDeps {
   originOf(tenantId: TenantId): Promise<string>;
 }
 
-/** Leaves sealed in one transaction: some 100 ms, so that the tree's row is never held for long. */
-const batchLeavesMax = 1_000;
+/** Leaves sealed in one transaction: some milliseconds of work without a pause, for which everybody else here waits. */
+const batchLeavesMax = 250;
 /** Tenants named at once; the worker asks again. */
 const unsealedTenantsMax = 1_000;
 

@@ -1,6 +1,7 @@
 import { concatBytes } from '@mono-auth/core/encoding';
 import { type EventId, idFromUuid, type TenantId, uuidOf } from '@mono-auth/core/ids';
 import type { PlatformTx, TenantTx } from '@mono-auth/database';
+import { bigintArray, byteaArray, smallintArray, uuidArray } from '@mono-auth/database/binary-arrays';
 import type { merkle } from '@mono-auth/log-engine';
 
 /** The tree of the transaction's tenant. */
@@ -71,7 +72,7 @@ export async function readUnsealed(tx: TenantTx, limit: number): Promise<Unseale
 export async function numberEvents(tx: TenantTx, firstIndex: number, ids: readonly EventId[]): Promise<void> {
   await tx.sql`
     update mono.audit_events as event set sealed_seq = ${firstIndex}::bigint + place.ordinal - 1
-    from unnest(${ids.map(uuidOf)}::uuid[]) with ordinality as place (id, ordinal)
+    from unnest(${uuidArray(ids)}::uuid[]) with ordinality as place (id, ordinal)
     where event.id = place.id and event.tenant_id = ${uuidOf(tx.tenantId)}`;
 }
 
@@ -79,8 +80,9 @@ export async function insertNodes(tx: TenantTx, nodes: readonly merkle.TreeNode[
   await tx.sql`
     insert into mono.audit_nodes (tenant_id, level, idx, hash)
     select ${uuidOf(tx.tenantId)}, level, idx, hash
-    from unnest(${nodes.map(({ level }) => level)}::smallint[], ${nodes.map(({ index }) => index)}::bigint[],
-      ${nodes.map(({ hash }) => Buffer.from(hash))}::bytea[]) as node (level, idx, hash)`;
+    from unnest(${smallintArray(nodes.map(({ level }) => level))}::smallint[],
+      ${bigintArray(nodes.map(({ index }) => index))}::bigint[],
+      ${byteaArray(nodes.map(({ hash }) => hash))}::bytea[]) as node (level, idx, hash)`;
 }
 
 /** @throws Error when a node is missing: what is sealed is complete, so the database is broken. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Refusal } from './errors.ts';
-import { type IdKind, idFromUuid, idKinds, isId, newId, parseId, uuidOf } from './ids.ts';
+import { type IdKind, idFromUuid, idKinds, isId, newId, parseId, uuidOf, writeUuid } from './ids.ts';
 import { systemRuntime } from './runtime.ts';
 
 const kinds = Object.keys(idKinds) as IdKind[];
@@ -17,6 +17,16 @@ test('every uuid has one wire form of each kind, and comes back from it unchange
   for (const uuid of ['00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff']) {
     expect(uuidOf(idFromUuid('ten', uuid))).toBe(uuid);
   }
+});
+
+test('the bytes of an id are those of its uuid, and nothing beside them is written', () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...kinds), fc.uuid(), (kind, uuid) => {
+      const target = new Uint8Array(20).fill(0xee);
+      writeUuid(idFromUuid(kind, uuid), target, 2);
+      expect(Buffer.from(target).toString('hex')).toBe(`eeee${uuid.replaceAll('-', '')}eeee`);
+    }),
+  );
 });
 
 test('every text that is accepted as an id names one uuid, and no second text names the same', () => {

@@ -63,46 +63,73 @@ export function newId<K extends IdKind>(runtime: Runtime, kind: K): Id<K> {
   return idFromUuid(kind, runtime.uuid());
 }
 
-/**
- * 26 characters of 5 bits hold a uuid's 128: two characters for its first two hexadecimal digits, then four characters
- * for five digits each, so that plain numbers do (ids are read and written with every row).
- */
-const groupsOfDigits = 6;
+/** Ids are made and read with every row: by character codes, in one buffer, they take a tenth of what strings do. */
+const characterOf = Uint8Array.from(alphabet, (char) => char.charCodeAt(0));
+const digitOf = Uint8Array.from('0123456789abcdef', (char) => char.charCodeAt(0));
+const fiveBitsOf = new Uint8Array(128);
+for (const [value, code] of characterOf.entries()) fiveBitsOf[code] = value;
+const fourBitsOf = new Uint8Array(128);
+for (const [value, code] of digitOf.entries()) fourBitsOf[code] = value;
+
+const bodyChars = 26;
+const uuidChars = 36;
+/** 26 characters of 5 bits hold a uuid's 128 bits behind two that are zero. */
+const paddingBits = 2;
+const hyphen = '-'.charCodeAt(0);
+/** Where a hyphen stands (RFC 9562 §4). */
+const isHyphenAt = (place: number): boolean => place === 8 || place === 13 || place === 18 || place === 23;
+const bodyBuffer = Buffer.alloc(bodyChars);
+const uuidBuffer = Buffer.alloc(uuidChars);
 
 /** The wire form of a database uuid. Throws TypeError when `uuid` is not one: that is a programming error. */
 export function idFromUuid<K extends IdKind>(kind: K, uuid: string): Id<K> {
   if (!uuidPattern.test(uuid)) throw new TypeError(`not a canonical uuid: ${uuid}`);
-  const digits = uuid.replaceAll('-', '');
-  let body = characters(Number.parseInt(digits.slice(0, 2), 16), 2);
-  for (let group = 0; group < groupsOfDigits; group++) {
-    const start = 2 + group * 5;
-    body += characters(Number.parseInt(digits.slice(start, start + 5), 16), 4);
+  let bits = paddingBits;
+  let rest = 0;
+  let length = 0;
+  for (let place = 0; place < uuidChars; place++) {
+    const code = uuid.charCodeAt(place);
+    if (code === hyphen) continue;
+    rest = (rest << 4) | (fourBitsOf[code] as number);
+    bits += 4;
+    if (bits < 5) continue;
+    bits -= 5;
+    bodyBuffer[length++] = characterOf[rest >>> bits] as number;
+    rest &= (1 << bits) - 1;
   }
-  return `${kind}_${body}` as Id<K>;
+  return `${kind}_${bodyBuffer.toString('latin1')}` as Id<K>;
 }
 
 /** The database uuid of an id. */
 export function uuidOf(id: Id<IdKind>): string {
-  let hex = numberOf(id.slice(4, 6)).toString(16).padStart(2, '0');
-  for (let group = 0; group < groupsOfDigits; group++) {
-    const start = 6 + group * 4;
-    hex += numberOf(id.slice(start, start + 4))
-      .toString(16)
-      .padStart(5, '0');
+  // The two bits of padding are in the first character: what is above its lower three is zero.
+  let bits = -paddingBits;
+  let rest = 0;
+  let length = 0;
+  for (let place = id.length - bodyChars; place < id.length; place++) {
+    rest = (rest << 5) | (fiveBitsOf[id.charCodeAt(place)] as number);
+    for (bits += 5; bits >= 4; bits -= 4) {
+      if (isHyphenAt(length)) uuidBuffer[length++] = hyphen;
+      uuidBuffer[length++] = digitOf[rest >>> (bits - 4)] as number;
+      rest &= (1 << (bits - 4)) - 1;
+    }
   }
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  return uuidBuffer.toString('latin1');
 }
 
-function characters(value: number, length: number): string {
-  let text = '';
-  for (let rest = value, i = 0; i < length; i++, rest >>= 5) text = alphabet.charAt(rest & 31) + text;
-  return text;
-}
-
-function numberOf(text: string): number {
-  let value = 0;
-  for (const char of text) value = value * 32 + alphabet.indexOf(char);
-  return value;
+/** The 16 bytes of an id's uuid, written into `target` from `offset` on. */
+export function writeUuid(id: Id<IdKind>, target: Uint8Array, offset: number): void {
+  let bits = -paddingBits;
+  let rest = 0;
+  let length = offset;
+  for (let place = id.length - bodyChars; place < id.length; place++) {
+    rest = (rest << 5) | (fiveBitsOf[id.charCodeAt(place)] as number);
+    bits += 5;
+    if (bits < 8) continue;
+    bits -= 8;
+    target[length++] = rest >>> bits;
+    rest &= (1 << bits) - 1;
+  }
 }
 
 /** Whether `text` has the exact form of an id of this kind (no claim that it exists). */

@@ -2,6 +2,7 @@ import type { Refusal } from '@mono-auth/core/errors';
 import { type TenantId, uuidOf } from '@mono-auth/core/ids';
 import type pg from 'pg';
 import type { AuditRow } from './audit-row.ts';
+import { bigintArray, byteaArray, intArray, smallintArray, textArray, uuidArray } from './binary-arrays.ts';
 
 /** Something that may be used once, and what its second user is told. */
 export interface Consumption {
@@ -100,8 +101,8 @@ export async function insertDecisions(pool: pg.Pool, decisions: readonly Evidenc
     values: [
       ...auditColumns(rows.map(({ row }) => row)),
       ...consumedColumns(consumed.map(({ use }) => use)),
-      rows.map(({ state }) => state),
-      consumed.map(({ state }) => state),
+      intArray(rows.map(({ state }) => state)),
+      intArray(consumed.map(({ state }) => state)),
       ...states.columns(),
     ],
   });
@@ -161,35 +162,30 @@ export function isUsedBefore(error: unknown): boolean {
 }
 
 /** One array for each column: a tenth more events a second than from one JSON value. */
-function auditColumns(rows: readonly AuditRow[]): unknown[] {
+function auditColumns(rows: readonly AuditRow[]): Buffer[] {
   return [
-    rows.map(({ tenantId }) => uuidOf(tenantId)),
-    rows.map(({ id }) => uuidOf(id)),
-    rows.map(({ occurredAtMs }) => occurredAtMs),
-    rows.map(({ type }) => type),
-    rows.map(({ outcome }) => outcome),
-    rows.map(({ actor }) => actor),
-    rows.map(({ objectKind }) => objectKind),
-    rows.map(({ objectId }) => objectId),
-    rows.map(({ envelope }) => bufferOf(envelope)),
+    uuidArray(rows.map(({ tenantId }) => tenantId)),
+    uuidArray(rows.map(({ id }) => id)),
+    bigintArray(rows.map(({ occurredAtMs }) => occurredAtMs)),
+    textArray(rows.map(({ type }) => type)),
+    smallintArray(rows.map(({ outcome }) => outcome)),
+    textArray(rows.map(({ actor }) => actor)),
+    textArray(rows.map(({ objectKind }) => objectKind)),
+    textArray(rows.map(({ objectId }) => objectId)),
+    byteaArray(rows.map(({ envelope }) => envelope)),
   ];
 }
 
-function consumedColumns(consumed: readonly Consumption[]): unknown[] {
+function consumedColumns(consumed: readonly Consumption[]): Buffer[] {
   return [
-    consumed.map(({ tenantId }) => uuidOf(tenantId)),
-    consumed.map(({ kind }) => kind),
-    consumed.map(({ digest }) => bufferOf(digest)),
-    consumed.map(({ expiresAtMs }) => expiresAtMs),
+    uuidArray(consumed.map(({ tenantId }) => tenantId)),
+    textArray(consumed.map(({ kind }) => kind)),
+    byteaArray(consumed.map(({ digest }) => digest)),
+    bigintArray(consumed.map(({ expiresAtMs }) => expiresAtMs)),
   ];
 }
 
 /** One order for all: statements that use up the same things then wait for the first of them, never in a circle. */
 function byDigest(a: Consumption, b: Consumption): number {
   return Buffer.compare(a.digest, b.digest);
-}
-
-/** The driver writes a Buffer as bytea, another Uint8Array as an array of numbers. */
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
 }

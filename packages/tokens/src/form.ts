@@ -38,19 +38,28 @@ export async function readForm(request: Request): Promise<Form> {
 /** The form that these parameters make, in their order. @throws Refusal `invalid_request`. */
 export function formOf(pairs: readonly (readonly [name: string, value: string])[]): Form {
   if (pairs.length > parametersMax) throw new Refusal('invalid_request', `more than ${parametersMax} parameters`);
+  const given = new Set<string>();
   const values = new Map<string, string[]>();
   for (const [name, value] of pairs) {
     if (!printable.test(name) || !printable.test(value)) {
       throw new Refusal('invalid_request', 'a parameter has characters that are not printable ASCII');
     }
-    const earlier = values.get(name);
     // RFC 6749 §3.2: parameters MUST NOT be included more than once, empty ones counted.
-    if (earlier && !repeatable.has(name)) throw new Refusal('invalid_request', `${name}: given more than once`);
-    values.set(name, [...(earlier ?? []), value]);
+    if (given.has(name) && !repeatable.has(name)) throw new Refusal('invalid_request', `${name}: given more than once`);
+    given.add(name);
+    if (value === '') continue;
+    const earlier = values.get(name);
+    if (earlier) earlier.push(value);
+    else values.set(name, [value]);
   }
-  const all = (name: string) => (values.get(name) ?? []).filter((value) => value !== '');
-  return { all, get: (name) => all(name)[0], names: () => [...values.keys()].filter((name) => all(name).length > 0) };
+  return {
+    all: (name) => values.get(name) ?? nothing,
+    get: (name) => values.get(name)?.[0],
+    names: () => [...values.keys()],
+  };
 }
+
+const nothing: readonly string[] = [];
 
 /** A parameter without which the request has no meaning. @throws Refusal `invalid_request`. */
 export function required(form: Form, name: string): string {
