@@ -64,7 +64,7 @@ export function createAdmission(deps: AdmissionDeps): (arrival: Arrival) => Prom
       ...fromPath(url.pathname),
       ...fromHost(host, baseHost),
       ...tenants.map((name) => ({ from: 'header' as const, name })),
-      ...fromQuery(url.searchParams),
+      ...fromQuery(url),
       ...(body ? fromBody(headers.get('content-type') ?? '', body) : []),
       ...fromToken(headers.get('authorization'), deps.baseUrl),
     ];

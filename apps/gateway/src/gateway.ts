@@ -62,9 +62,8 @@ function createPassage(deps: GatewayDeps): Passage {
     if (body) headers.set('content-length', String(body.byteLength));
     const forwarded = new Request(url, { method, headers, signal, ...(body && { body }) });
     const response = await deps.forward(forwarded, ingress);
-    const answer = new Response(response.body, response);
-    answer.headers.set('x-request-id', ingress.requestId);
-    return answer;
+    response.headers.set('x-request-id', ingress.requestId);
+    return response;
   };
 }
 

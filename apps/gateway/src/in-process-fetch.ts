@@ -4,7 +4,7 @@ import type { Fetch } from '@mono-auth/sdk';
 import type { Ingress } from '@mono-auth/transport';
 import type { RoutedTenant } from './admit-request.ts';
 
-/** Answers requests behind the edge: the control plane. */
+/** Answers requests behind the edge: the control plane. The answer is the caller's, who adds headers to it. */
 export type Forward = (request: Request, ingress: Ingress) => Promise<Response>;
 
 /**

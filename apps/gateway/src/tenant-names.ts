@@ -33,7 +33,8 @@ export function fromHost(host: string, baseHost: string): TenantName[] {
 /** A form that may hold one of the fields: their first letters, or a name that is spelled in escapes. */
 const mayNameTenant = /tenant|(?:^|&)[^=&]*%/;
 
-export function fromQuery(query: URLSearchParams): TenantName[] {
+export function fromQuery({ search, searchParams: query }: URL): TenantName[] {
+  if (search === '') return [];
   return fields.flatMap((field) => query.getAll(field).map((name) => ({ from: 'query' as const, name })));
 }
 
@@ -105,13 +106,18 @@ export async function agree<T extends { id: string; slug: string }>(
   names: readonly TenantName[],
   find: (name: string) => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const slugs = new Set(names.filter(({ name }) => !isId('ten', name)).map(({ name }) => name));
-  const ids = new Set(names.filter(({ name }) => isId('ten', name)).map(({ name }) => name));
-  if (slugs.size > 1 || ids.size > 1) throw disagreement(names);
-  const [name = [...ids][0]] = slugs;
+  let slug: string | undefined;
+  let id: string | undefined;
+  for (const { name } of names) {
+    const isOfId = isId('ten', name);
+    if (name !== ((isOfId ? id : slug) ?? name)) throw disagreement(names);
+    if (isOfId) id = name;
+    else slug = name;
+  }
+  const name = slug ?? id;
   if (name === undefined) return undefined;
   const tenant = await find(name);
-  if (!tenant || (ids.size === 1 && !ids.has(tenant.id))) throw disagreement(names);
+  if (!tenant || (id !== undefined && id !== tenant.id)) throw disagreement(names);
   return tenant;
 }
 

@@ -1,8 +1,11 @@
 import type { TenantId } from '@mono-auth/core/ids';
 import { LRUCache } from 'lru-cache';
 
-/** Things remembered of all tenants together: the server grows by some 200 MiB when clients and secrets fill them (bench). */
-const entriesMax = 100_000;
+/**
+ * Things remembered of all tenants together: a hundred thousand clients with their secrets, and what their tenants add. Whoever
+ * goes round more than there is room for would find nothing of it remembered.
+ */
+const entriesMax = 250_000;
 /**
  * Longest name that anything is remembered by, characters: ids and URLs of services are shorter. Names come from requests, also
  * of nobody's clients, and what is not there is remembered too: long ones must not fill the memory.
@@ -16,7 +19,9 @@ export class RememberedState {
   readonly tenantId: TenantId;
   /** Known from the first thing that was read on; null where nothing of the tenant was ever watched. */
   version: string | null | undefined;
+  /** What has been read. */
   readonly #entries: LRUCache<string, Promise<unknown>>;
+  readonly #loading = new Map<string, Promise<unknown>>();
   readonly #prefix: string;
 
   constructor(tenantId: TenantId, entries: LRUCache<string, Promise<unknown>>, number: number) {
@@ -26,21 +31,26 @@ export class RememberedState {
   }
 
   /** What `load` answers, which is called once for each name, and again where it has failed. */
-  async get<T>(name: string, load: () => Promise<T>): Promise<T> {
+  get<T>(name: string, load: () => Promise<T>): Promise<T> {
     if (name.length > nameCharsMax) return load();
     const key = this.#prefix + name;
     const held = this.#entries.get(key) as Promise<T> | undefined;
-    // Somebody else's load may have failed with his transaction: then our own one counts.
-    if (held) return held.catch(() => this.#load(key, load));
-    return this.#load(key, load);
+    if (held) return held;
+    const loading = this.#loading.get(key) as Promise<T> | undefined;
+    // Somebody else's load may fail with his transaction: then our own one counts.
+    return loading ? loading.catch(() => this.#load(key, load)) : this.#load(key, load);
   }
 
   #load<T>(key: string, load: () => Promise<T>): Promise<T> {
     const loading = load();
-    this.#entries.set(key, loading);
-    loading.catch(() => {
-      if (this.#entries.peek(key) === loading) this.#entries.delete(key);
-    });
+    this.#loading.set(key, loading);
+    const end = () => {
+      if (this.#loading.get(key) === loading) this.#loading.delete(key);
+    };
+    loading.then(() => {
+      this.#entries.set(key, loading);
+      end();
+    }, end);
     return loading;
   }
 }

@@ -15,8 +15,25 @@ function holderOf({ holder_kind: kind, holder_id: id }: BudgetRow): BudgetHolder
   return { kind, id: idFromUuid('cli', id) };
 }
 
-/** Those of the holders who have one, in their order. */
-export function selectMintBudgets(tx: TenantTx, holders: readonly BudgetHolder[]): Promise<HeldBudget[]> {
+/** Those of the holders who have one, in their order. Where a tenant has none at all, nothing is remembered of each holder. */
+export async function selectMintBudgets(
+  tx: TenantTx,
+  holders: readonly BudgetHolder[],
+): Promise<readonly HeldBudget[]> {
+  return (await hasMintBudgets(tx)) ? selectBudgetsOf(tx, holders) : none;
+}
+
+const none: readonly HeldBudget[] = [];
+
+function hasMintBudgets(tx: TenantTx): Promise<boolean> {
+  return tx.remembered('any mint budget', async () => {
+    const [row] = await tx.sql<{ any: boolean }>`
+      select exists (select from mono.mint_budgets where tenant_id = ${uuidOf(tx.tenantId)}) as any`;
+    return row?.any ?? false;
+  });
+}
+
+function selectBudgetsOf(tx: TenantTx, holders: readonly BudgetHolder[]): Promise<HeldBudget[]> {
   return tx.remembered(`mint budgets ${holders.map(({ id }) => id).join(' ')}`, async () => {
     const rows = await tx.sql<BudgetRow>`
       select budgets.holder_kind, budgets.holder_id, budgets.budget, budgets.version

@@ -67,7 +67,8 @@ export class BudgetSpender {
    */
   async spend(tx: TenantTx, purse: Purse | undefined, counted: CountedToken): Promise<void> {
     const holders = holdersOf(counted);
-    const budgets = holders.length === 0 ? [] : await mintBudgets.selectMintBudgets(tx, holders);
+    if (holders.length === 0) return;
+    const budgets = await mintBudgets.selectMintBudgets(tx, holders);
     if (budgets.length === 0) return;
     if (!purse) throw new TypeError('a token with a mint budget is made within `withBudgets` alone');
     const { iat: issuedAt, exp, audience, act } = counted;
