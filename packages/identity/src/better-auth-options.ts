@@ -3,6 +3,7 @@ import type { IdentityPool } from '@mono-auth/database';
 import type { Tenant } from '@mono-auth/tenants';
 import type { BetterAuthOptions } from 'better-auth';
 import { Kysely, PostgresDialect } from 'kysely';
+import { addressHeader, sessionCookieName } from './auth-headers.ts';
 import { codeRow } from './authorize/code-row.ts';
 import { authorizationPlugin } from './authorize/oauth-provider.ts';
 import { passwordCharsMax, passwordCharsMin, passwordHash } from './password-hash.ts';
@@ -17,14 +18,6 @@ export interface BetterAuthParts {
   /** What a session is born with. Throws when none may be born. */
   readonly birthOf: () => Promise<{ epoch: number; feedSeq: number }>;
   readonly log: (message: string) => void;
-}
-
-/** The header in which we hand Better Auth the peer's address; what a client sends under that name never arrives. */
-export const addressHeader = 'x-mono-peer-address';
-
-/** `__Host-` (RFC 6265bis §4.1.3.2) where there is TLS: no sibling host and no plain-http page can plant the cookie. */
-export function sessionCookieName(tenant: Pick<Tenant, 'id' | 'issuer'>): string {
-  return tenant.issuer.startsWith('https:') ? `__Host-mono.${tenant.id}` : `mono.${tenant.id}`;
 }
 
 /**

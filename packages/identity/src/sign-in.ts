@@ -3,7 +3,7 @@ import { Refusal } from '@mono-auth/core/errors';
 import type { SessionId, UserId } from '@mono-auth/core/ids';
 import type { Tenant } from '@mono-auth/tenants';
 import * as z from 'zod';
-import { addressHeader } from './better-auth-options.ts';
+import { addressHeader } from './auth-headers.ts';
 import { callOfPerson } from './call.ts';
 import type { IdentityContext, Origin } from './context.ts';
 import {

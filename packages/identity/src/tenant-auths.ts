@@ -2,11 +2,10 @@ import { Refusal } from '@mono-auth/core/errors';
 import { idFromUuid, type SessionId, type TenantId, type UserId } from '@mono-auth/core/ids';
 import type { IdentityPool } from '@mono-auth/database';
 import { readTenant, type Tenant } from '@mono-auth/tenants';
-import { betterAuth } from 'better-auth';
 import { LRUCache } from 'lru-cache';
-import { isSignedQuery } from './authorize/signed-query.ts';
-import { betterAuthOptions } from './better-auth-options.ts';
+import type { BetterAuthParts } from './better-auth-options.ts';
 import type { IdentityDeps } from './context.ts';
+import type { openBetterAuth } from './open-better-auth.ts';
 import { passwordHash } from './password-hash.ts';
 import { deriveTenantSecrets } from './tenant-secrets.ts';
 
@@ -53,43 +52,53 @@ export function openTenantAuths(deps: IdentityDeps): TenantAuths {
 function openTenantAuth(deps: IdentityDeps, tenant: Pick<Tenant, 'id' | 'slug' | 'issuer'>): TenantAuth {
   const pool = deps.database.identityPool(tenant.id);
   const { cookieSecret, formKey } = deriveTenantSecrets(tenant.id, deps.secret(tenant.id));
-  const auth = betterAuth(
-    betterAuthOptions(tenant, {
-      runtime: deps.runtime,
-      pool,
-      cookieSecret,
-      count: (key, windowMs) => deps.ephemeral.count(tenant.id, 'auth_rate', key, windowMs),
-      birthOf: () => birthOf(deps, tenant.id),
-      log: (message) => deps.log(`tenant ${tenant.slug}: ${message}`),
-    }),
-  );
+  const parts: BetterAuthParts = {
+    runtime: deps.runtime,
+    pool,
+    cookieSecret,
+    count: (key, windowMs) => deps.ephemeral.count(tenant.id, 'auth_rate', key, windowMs),
+    birthOf: () => birthOf(deps, tenant.id),
+    log: (message) => deps.log(`tenant ${tenant.slug}: ${message}`),
+  };
+  let opened: Promise<ReturnType<typeof openBetterAuth>> | undefined;
+  const open = () => {
+    opened ??= import('./open-better-auth.ts').then(({ openBetterAuth }) => openBetterAuth(tenant, parts));
+    return opened;
+  };
   return {
     pool,
     formKey,
-    handler: (request) => auth.handler(request),
+    handler: async (request) => (await open()).handler(request),
     async sessionIdOf(headers) {
       const cookie = headers.get('cookie');
       if (!cookie) return undefined;
+      const auth = await open();
       const found = await auth.api.getSession({ headers: new Headers({ cookie }) });
       return found ? idFromUuid('ses', found.session.id) : undefined;
     },
     async authorize(query, cookie) {
       const headers = new Headers({ cookie, accept: 'application/json' });
       const request = new Request(`${tenant.issuer}/auth/oauth2/authorize?${query}`, { headers });
+      const auth = await open();
       return nextPage(await auth.api.oauth2Authorize({ request, headers, query: queryOf(query), asResponse: false }));
     },
     async allowConsent(signedQuery, cookie) {
       const headers = new Headers({ cookie, accept: 'application/json' });
       const request = new Request(`${tenant.issuer}/auth/oauth2/consent`, { method: 'POST', headers });
       const body = { accept: true, oauth_query: signedQuery };
+      const auth = await open();
       const allow = () => auth.api.oauth2Consent({ request, headers, asResponse: false, body });
       // Two windows at the same moment: Better Auth looks for a consent and then inserts one, and the unique key lets one do
       // so. Whoever lost finds it the second time.
       return nextPage(await allow().catch((error) => (isDuplicate(error) ? allow() : Promise.reject(error))));
     },
-    isSignedQuery: async (query) => isSignedQuery(query, (await auth.$context).secret, deps.runtime.nowMs()),
+    async isSignedQuery(query) {
+      const { isSignedQuery } = await import('./open-better-auth.ts');
+      const { secret } = await (await open()).$context;
+      return isSignedQuery(query, secret, deps.runtime.nowMs());
+    },
     async insertUser(id, { email, name, password }) {
-      const { adapter } = await auth.$context;
+      const { adapter } = await (await open()).$context;
       const now = new Date(deps.runtime.nowMs());
       const dates = { createdAt: now, updatedAt: now };
       const user = { id, email, name, emailVerified: false, banned: false, ...dates };

@@ -3,7 +3,7 @@ import { systemRuntime } from '@mono-auth/core/runtime';
 import type { Tenant } from '@mono-auth/tenants';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sessionCookieName } from './better-auth-options.ts';
+import { sessionCookieName } from './auth-headers.ts';
 import { type Browser, openBrowser } from './browser.ts';
 import { openScene, type Scene } from './identity-scene.ts';
 

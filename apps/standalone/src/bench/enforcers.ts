@@ -42,17 +42,15 @@ function enforcerOf(verifier: Verifier, arrivals: Listen, proofs: Listen, close:
     close,
     untilRefused: (token) =>
       new Promise((resolve) => {
-        let arrived = false;
-        const check = async () => {
-          if (!arrived || (await verifier.verify(token).catch(() => undefined))) return;
+        const there = { bytes: false, proof: false };
+        const hear = async (what: keyof typeof there) => {
+          there[what] = true;
+          // Where the proof is shared, an enforcer that asks before it is there would only take time from the one who makes it.
+          if (!there.bytes || !there.proof || (await verifier.verify(token).catch(() => undefined))) return;
           for (const stop of stops) stop();
           resolve(runtime.monotonicMs());
         };
-        const onArrival = () => {
-          arrived = true;
-          void check();
-        };
-        const stops = [arrivals(onArrival), proofs(() => void check())];
+        const stops = [arrivals(() => void hear('bytes')), proofs(() => void hear('proof'))];
       }),
   };
 }

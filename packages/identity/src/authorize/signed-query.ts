@@ -1,9 +1,6 @@
 import { equalBytes, utf8 } from '@mono-auth/core/encoding';
 import { makeSignature } from 'better-auth/crypto';
 
-/** Names that Better Auth adds to a request that it signs for its consent page. */
-const added = ['sig', 'exp', 'ba_iat', 'ba_pl', 'ba_param'];
-
 /**
  * Whether Better Auth signed this query and it has not expired. It looks itself again before it makes a code; this look
  * keeps the page from showing what nobody asked.
@@ -15,11 +12,6 @@ export async function isSignedQuery(query: URLSearchParams, secret: string, nowM
   const entries = [...rest].sort(([a, x], [b, y]) => compare(a, b) || compare(x, y));
   const expected = await makeSignature(new URLSearchParams(entries).toString(), secret);
   return others.length === 0 && equalBytes(utf8(expected), utf8(signature)) && Number(query.get('exp')) * 1000 > nowMs;
-}
-
-/** The authorization request itself. */
-export function requestIn(signed: URLSearchParams): URLSearchParams {
-  return new URLSearchParams([...signed].filter(([name]) => !added.includes(name)));
 }
 
 function compare(a: string, b: string): number {
