@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { concatBytes, textOf, utf8 } from '@mono-auth/core/encoding';
 
 /** One answer of HTTP/1.1 whose body is chunked (RFC 9112 §7.1), read on a socket of its own. */
@@ -21,34 +20,52 @@ export async function openRawWatch(
   take: (message: Uint8Array) => void,
 ): Promise<RawWatch> {
   const { hostname, port, pathname, host } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port), noDelay: true });
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const closed = Promise.withResolvers<void>();
   const answered = Promise.withResolvers<void>();
   const messages = new Framed(messageSize, (frame) => take(frame.subarray(5)));
   const chunks = new Framed(chunkSize, (chunk) => messages.push(chunk.subarray(lineEnd(chunk), -2)));
   let head = '';
-  socket.on('error', answered.reject);
-  socket.on('data', (bytes: Uint8Array) => {
-    if (head.includes(headEnd)) return chunks.push(bytes);
+  let answering = false;
+  const read = (bytes: Uint8Array): void => {
+    if (answering) {
+      chunks.push(bytes);
+      return;
+    }
     // The head is ASCII, so characters are bytes.
     const length = head.length;
     head += Buffer.from(bytes).toString('latin1');
     const end = head.indexOf(headEnd);
     if (end < 0) return;
+    answering = true;
     if (/^HTTP\/1.1 200 /.test(head) && /\r\ntransfer-encoding: chunked\r\n/i.test(head)) answered.resolve();
     else answered.reject(new Error(head.slice(0, end)));
     chunks.push(bytes.subarray(end + headEnd.length - length));
+  };
+  const socket = await Bun.connect({
+    hostname,
+    port: Number(port),
+    socket: {
+      // Bun reads the next bytes into the same place.
+      data: (_, bytes) => read(new Uint8Array(bytes)),
+      error: (_, error) => answered.reject(error),
+      close: () => {
+        answered.reject(new Error('the connection was closed'));
+        closed.resolve();
+      },
+    },
   });
+  socket.setNoDelay(true);
   const lines = Object.entries({ ...headers, host, 'content-length': String(message.length + 5) });
   const request = [`POST ${pathname} HTTP/1.1`, ...lines.map(([name, value]) => `${name}: ${value}`)].join('\r\n');
   const prefix = new Uint8Array(5);
   new DataView(prefix.buffer).setUint32(1, message.length);
   socket.write(concatBytes(utf8(request + headEnd), prefix, message));
+  socket.flush();
   await answered.promise;
   return {
     close: () => {
-      socket.destroy();
-      return closed;
+      socket.end();
+      return closed.promise;
     },
   };
 }
