@@ -11,6 +11,7 @@ import {
 import { principalKind } from '@mono-auth/core/principal';
 import { type AccessTokenClaims, actorChain } from '@mono-auth/core/token-claims';
 import type { MintRequest } from './mint-request.ts';
+import { type AccessRequest, productClaims } from './product-access.ts';
 
 /** What a transaction knew of its tenant before it looked at anything else. */
 export interface MintingGround {
@@ -27,12 +28,12 @@ const audienceCharsMax = 2048;
 
 /**
  * The claims of a new token: what was asked for, cut down to what every ancestor allows (law 6).
- * @throws Refusal `invalid_request` or `invalid_scope`; nothing is repaired in silence but scope and lifetime, which
+ * @throws Refusal `invalid_request`, `invalid_scope` or `denied`; nothing is repaired in silence but scope and lifetime, which
  * only ever shrink.
  */
 export function deriveClaims(
   ground: MintingGround,
-  request: MintRequest,
+  request: AccessRequest,
   jti: TokenId,
   nowSeconds: number,
 ): AccessTokenClaims {
@@ -66,6 +67,7 @@ export function deriveClaims(
     ...(grants.length > 0 && { grants }),
     ...(pjti.length > 0 && { pjti }),
     ...(pcid.length > 0 && { pcid }),
+    ...productClaims(request.productAccess, parents),
     ep: ground.epoch,
     // Whoever was revoked between a parent's minting and now is refused with the parent's own `fs`: a derived token
     // cannot outrun what its parent could not.
