@@ -5,6 +5,7 @@ import {
   actDepthMax,
   ancestorsMax,
   gatewayTokenTtlSeconds,
+  grantsMax,
   machineTokenTtlSeconds,
   personTokenTtlSeconds,
 } from '@mono-auth/core/limits';
@@ -49,7 +50,7 @@ export function deriveClaims(
   const sid = sessionOf(request, parents);
   const pjti = ancestorsOf(parents);
   const pcid = ancestorClientsOf(request, parents);
-  const grants = [...new Set([...(request.grants ?? []), ...parents.flatMap((parent) => parent.grants ?? [])])];
+  const grants = grantsOf(request, parents);
   return {
     iss: ground.issuer,
     aud: request.audience,
@@ -177,6 +178,14 @@ function ancestorsOf(parents: readonly AccessTokenClaims[]): string[] {
     throw new Refusal('invalid_request', `the token would have more than ${ancestorsMax} ancestors`);
   }
   return ancestors;
+}
+
+/** None is left out: the token would outlive what it hangs on. */
+function grantsOf({ grants = [] }: MintRequest, parents: readonly AccessTokenClaims[]): string[] {
+  const all = [...new Set([...grants, ...parents.flatMap((parent) => parent.grants ?? [])])];
+  if (all.length > grantsMax)
+    throw new Refusal('denied', `the token would hang on more than ${grantsMax} grants and roles`);
+  return all;
 }
 
 function scopeOf(scope: string): string[] {
