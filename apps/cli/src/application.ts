@@ -10,6 +10,7 @@ import { idpRoutes } from './idp-routes.ts';
 import { keyRoutes } from './key-routes.ts';
 import { agentRoutes, hostRoutes, inviteRoutes } from './machine-routes.ts';
 import { type OutputFlags, printable } from './output.ts';
+import { productRoutes, roleRoutes } from './role-routes.ts';
 import { auditRoutes, policyRoutes, revokeCommand, tenantRoutes } from './tenant-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
 
@@ -58,6 +59,8 @@ const root = buildRouteMap({
     revoke: revokeCommand,
     key: keyRoutes,
     policy: policyRoutes,
+    product: productRoutes,
+    role: roleRoutes,
     audit: auditRoutes,
     version: buildCommand<OutputFlags, [], CliContext>({
       loader: () => import('./commands/version.ts'),

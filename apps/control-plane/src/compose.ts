@@ -14,9 +14,9 @@ import { Feed } from '@mono-auth/feed';
 import { grantParticipant, sweepGrants } from '@mono-auth/grants';
 import { type Identity, logouts, openIdentity, sessionParticipant } from '@mono-auth/identity';
 import { checkKek, createLocalKms, type KeyLifePolicy, type Keyring, openKeyring } from '@mono-auth/keys';
-import { agentParticipant, createChallenges, findAgent, hostParticipant } from '@mono-auth/machines';
+import { agentParticipant, createChallenges, findAgent, findAgentIds, hostParticipant } from '@mono-auth/machines';
 import { type Minter, openMinter } from '@mono-auth/minting';
-import { createPolicySource, type PolicySource } from '@mono-auth/policy';
+import { createPolicySource, findRoleAssignment, type PolicySource, roleParticipant } from '@mono-auth/policy';
 import type { RevocationDeps } from '@mono-auth/revocation';
 import {
   advanceEpoch,
@@ -227,14 +227,15 @@ function revocationParticipants({
     agentParticipant(),
     clientParticipant(runtime),
     sessionParticipant({ database, runtime }),
-    grantParticipant({ runtime, isOther: isConsent }),
+    grantParticipant({ runtime, isOther: isConsentOrRole }),
     consentParticipant({ runtime }),
+    roleParticipant({ runtime, agentsOf: findAgentIds }),
   ];
 }
 
-/** Consents and grants go by the same kind of id: one target of revocations. */
-async function isConsent(tx: TenantTx, id: GrantId): Promise<boolean> {
-  return (await findConsent(tx, id)) !== undefined;
+/** Consents, roles that somebody has, and grants go by the same kind of id: one target of revocations. */
+async function isConsentOrRole(tx: TenantTx, id: GrantId): Promise<boolean> {
+  return ((await findConsent(tx, id)) ?? (await findRoleAssignment(tx, id))) !== undefined;
 }
 
 async function requireTenant<T>(found: Promise<T | undefined>): Promise<T> {

@@ -38,6 +38,7 @@ import type { Parts } from './compose.ts';
 import { logRoutes } from './log-routes.ts';
 import { type ClientPreparation, openClientPreparation, prepareClients, prepareRpcClient } from './prepare-clients.ts';
 import { resourceMetadataRoutes, withResourceMetadata } from './resource-metadata.ts';
+import { roleDoors } from './role-doors.ts';
 
 interface Routes {
   fetch(request: Request, ingress: Ingress): Promise<Response>;
@@ -84,7 +85,7 @@ export function createRoutes(
       router.service(FeedService, feedService({ ...parts, recordEvent: append }));
       router.service(RevocationService, revocationService(parts.revocation));
       router.service(FederationService, federationService({ ...parts, allowLoopback: isOnLoopback(parts.baseUrl) }));
-      router.service(PolicyService, policyService(parts));
+      router.service(PolicyService, policyService({ ...parts, ...roleDoors }));
       router.service(AuditService, auditService(parts));
     },
   });

@@ -14,6 +14,8 @@ export const tokenBytesMax = 8 * 1024;
 export const actDepthMax = 5;
 /** Ancestors' `jti` that a token carries (`pjti`), exchanges without an actor counted. */
 export const ancestorsMax = 10;
+/** Grants that a token hangs on (`grants`: consents, refresh families, roles), those of its ancestors counted: 2 KiB of it. */
+export const grantsMax = 64;
 /** Items on one page of a list when the caller names no number; the contract's validation allows 200. */
 export const pageItemsDefault = 50;
 /** Display names. */

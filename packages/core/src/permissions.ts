@@ -32,6 +32,9 @@ export const permissions = {
   'policy:read': 'read policy versions and snapshots',
   'policy:publish': 'draft and publish policy',
   'policy:check': 'ask for decisions',
+  'products:manage': 'register products with their roles, permissions and resources',
+  'roles:read': 'see products, their roles and who has them',
+  'roles:manage': 'assign and remove roles in products',
   'audit:read': 'read and export the audit log with its proofs',
 } as const;
 
@@ -60,6 +63,7 @@ const byRole: Record<TenantRole, readonly Permission[]> = {
     'feed:read',
     'revocations:read',
     'policy:read',
+    'roles:read',
     'audit:read',
   ],
   member: ['tenants:read', 'tokens:exchange', 'agents:allow'],

@@ -43,6 +43,12 @@ export interface AccessTokenClaims {
   pjti?: string[];
   /** Clients that those were issued to, as far as neither `client_id` nor `act` names them. */
   pcid?: string[];
+  /** What its holder is in the product that the audience belongs to, by the product's name. */
+  roles?: Record<string, string[]>;
+  /** What its holder may do everywhere in that product. */
+  permissions?: Record<string, string[]>;
+  /** What its holder may do besides on single things of that product, by the product's name and its own name of the thing. */
+  resource_permissions?: Record<string, Record<string, string[]>>;
   /** Epoch of the tenant. */
   ep: number;
   /** Feed sequence of the minter. */

@@ -7,7 +7,7 @@ export type { EnrolmentDeps } from './enrolment.ts';
 export { hostParticipant } from './host-participant.ts';
 export { createChallenges } from './proof.ts';
 export { machineService } from './service.ts';
-export { selectAgent as findAgent } from './store/agents.ts';
+export { selectAgent as findAgent, selectAgentIds as findAgentIds } from './store/agents.ts';
 export { selectHost as findHost } from './store/hosts.ts';
 export type { BlockRequest, ReservedBlock } from './store/mint-windows.ts';
 export { mintBudgets };

@@ -13,6 +13,7 @@ import { BudgetSpender } from './budgets/budget-spender.ts';
 import type { Purse } from './budgets/purse.ts';
 import { deriveIdClaims, idTokenAlg, idTokenType } from './id-token.ts';
 import type { IdTokenRequest, MintRequest } from './mint-request.ts';
+import { withProductAccess } from './product-access.ts';
 import { deriveClaims, type MintingGround } from './rules.ts';
 import { deriveStatement, type StatementClaims, type StatementRequest, statementKinds } from './statement.ts';
 
@@ -98,7 +99,8 @@ export function openMinter(deps: MinterDeps): Minter {
       const ground = groundIn(tx, context);
       const { tenant } = context;
       const jti = newId(call.runtime, 'tok');
-      const claims = deriveClaims(ground, request, jti, nowSeconds(call.runtime));
+      const asked = await withProductAccess(tx, request, call.runtime.nowMs());
+      const claims = deriveClaims(ground, asked, jti, nowSeconds(call.runtime));
       await spender.spend(tx, context.purse, { ...request, iat: claims.iat, exp: claims.exp });
       const signer = await deps.keys.signer(tx, 'token', undefined, tenant.keyVersion);
       const token = await signJwt(signer, accessTokenType, claims);
@@ -167,11 +169,18 @@ async function recordMinted(
       ...(decision?.policies && { policies: decision.policies.join(' ') }),
       ...(claims.pcid && { ancestor_clients: claims.pcid.join(' ') }),
       ...(claims.grants && { grants: claims.grants.join(' ') }),
+      ...rolesTold(claims),
       ...(claims.may_act && { may_act: claims.may_act.sub }),
       ...(claims.cnf && { jkt: claims.cnf.jkt }),
       ...(idToken && { id_token: true }),
     },
   });
+}
+
+/** Roles by product; what they grant stands in the evidence of the product's registration. */
+function rolesTold({ roles = {} }: AccessTokenClaims): { roles?: string } {
+  const told = Object.entries(roles).map(([product, names]) => `${product}: ${names.join(' ')}`);
+  return told.length > 0 ? { roles: told.join('; ') } : {};
 }
 
 /** An impersonation is an event of its own: nothing in the token tells it from one that the person was given. */

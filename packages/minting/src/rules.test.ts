@@ -1,6 +1,6 @@
 import { Refusal } from '@mono-auth/core/errors';
-import { idFromUuid, newId, type SessionId, type TenantId, type TokenId } from '@mono-auth/core/ids';
-import { actDepthMax, ancestorsMax } from '@mono-auth/core/limits';
+import { type GrantId, idFromUuid, newId, type SessionId, type TenantId, type TokenId } from '@mono-auth/core/ids';
+import { actDepthMax, ancestorsMax, grantsMax } from '@mono-auth/core/limits';
 import type { Actor, Principal } from '@mono-auth/core/principal';
 import { systemRuntime } from '@mono-auth/core/runtime';
 import { type AccessTokenClaims, actorChain } from '@mono-auth/core/token-claims';
@@ -242,6 +242,14 @@ describe('refusals', () => {
     const withAncestors = (count: number) => [{ ...fine, pjti: Array.from({ length: count }, jti) }];
     expect(refusal({ parents: withAncestors(ancestorsMax - 1), act })).toBe('granted');
     expect(refusal({ parents: withAncestors(ancestorsMax), act })).toBe('invalid_request');
+  });
+
+  test('a token hangs on as many grants as it can carry, those of its parents counted, and not on one more', () => {
+    const some = (count: number) => Array.from({ length: count }, () => newId(systemRuntime, 'gra'));
+    const parent = { ...fine, grants: some(40) };
+    const asked = { parents: [parent], act };
+    expect(refusal({ ...asked, grants: [...parent.grants, ...some(grantsMax - 40)] as GrantId[] })).toBe('granted');
+    expect(refusal({ ...asked, grants: some(grantsMax - 39) })).toBe('denied');
   });
 
   test('a lifetime that is no positive whole number is a programming error', () => {

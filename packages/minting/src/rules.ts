@@ -5,12 +5,14 @@ import {
   actDepthMax,
   ancestorsMax,
   gatewayTokenTtlSeconds,
+  grantsMax,
   machineTokenTtlSeconds,
   personTokenTtlSeconds,
 } from '@mono-auth/core/limits';
 import { principalKind } from '@mono-auth/core/principal';
 import { type AccessTokenClaims, actorChain } from '@mono-auth/core/token-claims';
 import type { MintRequest } from './mint-request.ts';
+import { type AccessRequest, productClaims } from './product-access.ts';
 
 /** What a transaction knew of its tenant before it looked at anything else. */
 export interface MintingGround {
@@ -27,12 +29,12 @@ const audienceCharsMax = 2048;
 
 /**
  * The claims of a new token: what was asked for, cut down to what every ancestor allows (law 6).
- * @throws Refusal `invalid_request` or `invalid_scope`; nothing is repaired in silence but scope and lifetime, which
+ * @throws Refusal `invalid_request`, `invalid_scope` or `denied`; nothing is repaired in silence but scope and lifetime, which
  * only ever shrink.
  */
 export function deriveClaims(
   ground: MintingGround,
-  request: MintRequest,
+  request: AccessRequest,
   jti: TokenId,
   nowSeconds: number,
 ): AccessTokenClaims {
@@ -48,7 +50,7 @@ export function deriveClaims(
   const sid = sessionOf(request, parents);
   const pjti = ancestorsOf(parents);
   const pcid = ancestorClientsOf(request, parents);
-  const grants = [...new Set([...(request.grants ?? []), ...parents.flatMap((parent) => parent.grants ?? [])])];
+  const grants = grantsOf(request, parents);
   return {
     iss: ground.issuer,
     aud: request.audience,
@@ -66,6 +68,7 @@ export function deriveClaims(
     ...(grants.length > 0 && { grants }),
     ...(pjti.length > 0 && { pjti }),
     ...(pcid.length > 0 && { pcid }),
+    ...productClaims(request.productAccess, parents),
     ep: ground.epoch,
     // Whoever was revoked between a parent's minting and now is refused with the parent's own `fs`: a derived token
     // cannot outrun what its parent could not.
@@ -175,6 +178,14 @@ function ancestorsOf(parents: readonly AccessTokenClaims[]): string[] {
     throw new Refusal('invalid_request', `the token would have more than ${ancestorsMax} ancestors`);
   }
   return ancestors;
+}
+
+/** None is left out: the token would outlive what it hangs on. */
+function grantsOf({ grants = [] }: MintRequest, parents: readonly AccessTokenClaims[]): string[] {
+  const all = [...new Set([...grants, ...parents.flatMap((parent) => parent.grants ?? [])])];
+  if (all.length > grantsMax)
+    throw new Refusal('denied', `the token would hang on more than ${grantsMax} grants and roles`);
+  return all;
 }
 
 function scopeOf(scope: string): string[] {

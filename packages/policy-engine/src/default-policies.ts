@@ -12,13 +12,13 @@ permit (principal, action == Action::"token.exchange", resource);
 permit (principal, action == Action::"access", resource)
 when { context has scope && context.scope.contains(context.operation) };
 
-// Whoever acts for somebody else cannot widen what may be done: no new members, machines, clients or policy through a
+// Whoever acts for somebody else cannot widen what may be done: no new members, machines, clients, roles or policy through a
 // delegated token, whatever its scope. Taking access away stays possible.
 @id("no-delegated-administration")
 forbid (principal, action == Action::"access", resource)
 when {
   context has actor &&
-  ["tenants:provision", "invites:manage", "machines:manage", "clients:manage", "policy:publish"]
-    .contains(context.operation)
+  ["tenants:provision", "invites:manage", "machines:manage", "clients:manage", "products:manage", "roles:manage",
+    "policy:publish"].contains(context.operation)
 };
 `;

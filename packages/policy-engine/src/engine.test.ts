@@ -146,8 +146,10 @@ test('the default set permits tokens, holds access to the scope and refuses admi
   expect(decide('orders:read', { scope: ['orders:read'], actors: ['agent:agt_1', 'host:hst_1'] })).toBe(true);
   expect(decide('orders:write', { scope: ['orders:read'] })).toBe(false);
   expect(decide('orders:read', {})).toBe(false);
-  expect(decide('policy:publish', { scope: ['policy:publish'] })).toBe(true);
-  expect(decide('policy:publish', { scope: ['policy:publish'], actors: ['agent:agt_1'] })).toBe(false);
+  for (const widening of ['policy:publish', 'products:manage', 'roles:manage']) {
+    expect(decide(widening, { scope: [widening] }), widening).toBe(true);
+    expect(decide(widening, { scope: [widening], actors: ['agent:agt_1'] }), widening).toBe(false);
+  }
 });
 
 test('more sets than Cedar is given to hold still decide each by its own', () => {

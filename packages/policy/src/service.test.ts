@@ -16,6 +16,8 @@ import { publishVersion } from './publish-draft.ts';
 import { policyService } from './service.ts';
 
 const runtime = new FakeRuntime();
+/** Nobody registers one here. */
+const noProducts = { findResource: async () => undefined, isPrincipal: async () => false };
 const issuerOf = (slug: string) => `https://id.example.com/t/${slug}`;
 let db: TestDatabase;
 let keys: Keyring;
@@ -67,7 +69,8 @@ beforeAll(async () => {
     });
   }
   rpc = createRpcFetch({
-    routes: (router) => router.service(PolicyService, policyService({ database, runtime, keys, feed, policies })),
+    routes: (router) =>
+      router.service(PolicyService, policyService({ database, runtime, keys, feed, policies, ...noProducts })),
     authenticate: async (authorization) => callerIn(authorization as TenantId),
     record: async () => {},
     isPlatform: () => false,

@@ -3,9 +3,6 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { Refusal } from '@mono-auth/core/errors';
 import { pageItemsDefault } from '@mono-auth/core/limits';
-import type { Runtime } from '@mono-auth/core/runtime';
-import type { Database } from '@mono-auth/database';
-import type { Feed } from '@mono-auth/feed';
 import type { Keyring } from '@mono-auth/keys';
 import { validatePolicies } from '@mono-auth/policy-engine';
 import { type PolicyService, PolicyVersionSchema } from '@mono-auth/proto/monoauth/policy/v1/policy';
@@ -15,20 +12,20 @@ import { checkAccess } from './check-access.ts';
 import type { PolicySource } from './policy-source.ts';
 import type { PolicyVersion } from './policy-version.ts';
 import { publishDraft } from './publish-draft.ts';
+import type { RoleDeps } from './roles/role-deps.ts';
+import { roleMethods } from './roles/role-methods.ts';
 import { signSnapshot } from './sign-snapshot.ts';
 import { selectVersions } from './store.ts';
 
-export interface PolicyServiceDeps {
-  readonly database: Database;
-  readonly runtime: Runtime;
+export interface PolicyServiceDeps extends RoleDeps {
   readonly keys: Pick<Keyring, 'signer'>;
-  readonly feed: Pick<Feed, 'append'>;
   readonly policies: PolicySource;
 }
 
 export function policyService(deps: PolicyServiceDeps) {
   const { database, runtime } = deps;
   return {
+    ...roleMethods(deps),
     validateDraft(request) {
       const checked = validatePolicies(request.policyText);
       return { valid: checked.valid, errors: checked.valid ? [] : checked.errors };

@@ -73,6 +73,9 @@ const restMembers: Readonly<Record<string, (value: unknown) => boolean>> = {
   pjti: isListOfNames,
   pcid: isListOfNames,
   tenant_role: isFilled,
+  roles: isNamesByName,
+  permissions: isNamesByName,
+  resource_permissions: (products) => isObject(products) && Object.values(products).every(isNamesByName),
   did: (did) => typeof did === 'string',
   pv: Number.isSafeInteger,
   use: (use) => use === 'gateway',
@@ -111,6 +114,14 @@ function isCount(value: unknown): value is number {
 
 function isListOfNames(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every(isFilled);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isNamesByName(value: unknown): boolean {
+  return isObject(value) && Object.values(value).every(isListOfNames);
 }
 
 /** RFC 7800; a token that is bound to no key of DPoP is one that nobody could show to be held. */

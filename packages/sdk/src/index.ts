@@ -10,6 +10,7 @@ export {
   type TokenRequest,
 } from './machine-credentials.ts';
 export { type HeldDecision, PolicyHolder, type PolicyHolderOptions } from './policy-holder.ts';
+export { type ProductAccess, productAccess } from './product-access.ts';
 export { type RenewHostOptions, renewHost } from './renew-host.ts';
 export { refusalOf, refusalOfOAuth } from './rpc-errors.ts';
 export { createRpcTransport, type Fetch, type RpcTransportOptions, type TokenSource } from './rpc-transport.ts';

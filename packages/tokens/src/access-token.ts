@@ -16,6 +16,7 @@ function isPrincipal(text: string): text is Principal {
 
 export const principal = z.string().refine(isPrincipal);
 const seconds = z.int().nonnegative();
+const names = z.array(z.string().min(1));
 /** A token that is bound in no way we know would be bound in none. */
 const cnf = z
   .object({ jkt: z.string().min(1).optional(), 'x5t#S256': z.string().min(1).optional() })
@@ -47,6 +48,9 @@ const claims = z.object({
   grants: z.array(z.string().min(1)).optional(),
   pjti: z.array(z.string().min(1)).optional(),
   pcid: z.array(z.string().min(1)).optional(),
+  roles: z.record(z.string(), names).optional(),
+  permissions: z.record(z.string(), names).optional(),
+  resource_permissions: z.record(z.string(), z.record(z.string(), names)).optional(),
   ep: z.int().positive(),
   fs: seconds,
   cnf: cnf.optional(),

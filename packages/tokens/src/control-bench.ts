@@ -33,6 +33,9 @@ interface Access {
   readonly audiences?: readonly string[];
 }
 
+/** Nobody registers one here. */
+const noProducts = { findResource: async () => undefined, isPrincipal: async () => false };
+
 export function openControlBench(bench: TenantBench): ControlBench {
   const { database, runtime } = bench;
   const ephemeral = createPostgresEphemeral({ database, runtime });
@@ -40,7 +43,7 @@ export function openControlBench(bench: TenantBench): ControlBench {
   const call = openRpcBench(runtime, (router) =>
     router
       .service(MachineService, machineService({ ...bench, challenges }))
-      .service(PolicyService, policyService(bench)),
+      .service(PolicyService, policyService({ ...bench, ...noProducts })),
   );
   const identity = openIdentity({
     ...bench,

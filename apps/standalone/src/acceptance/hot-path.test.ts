@@ -79,6 +79,20 @@ async function exchanger(): Promise<() => Promise<Answer>> {
   return () => ownToken(scene.host.client, form);
 }
 
+/** The same where the audience is of a product that has given both a role. */
+async function exchangerWithRoles(): Promise<() => Promise<Answer>> {
+  const policy = 'policy.v1.PolicyService';
+  const roles = [{ name: 'clerk', permissions: ['order:read'] }];
+  await change(`${policy}/RegisterProduct`, { name: 'orders', roles, resources: [scene.resource] });
+  for (const principal of [`user:${scene.handles.user}`, `agent:${scene.handles.agent}`]) {
+    await change(`${policy}/AssignRole`, { product: 'orders', role: 'clerk', principal });
+  }
+  const mint = await exchanger();
+  const { body } = await mint();
+  expect(decodeJwt(String(body.access_token))).toMatchObject({ permissions: { orders: ['order:read'] } });
+  return mint;
+}
+
 async function change(method: string, message: JsonObject): Promise<void> {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${scene.ownerToken}` };
   const url = `${scene.issuer}/rpc/monoauth.${method}`;
@@ -90,6 +104,7 @@ describe('a token that is made from memory', () => {
   test.each<[string, () => Promise<() => Promise<Answer>>]>([
     ['for a client itself', async () => () => ownToken(scene.service)],
     ['by an exchange', exchanger],
+    ['by an exchange for a product in which both have roles', exchangerWithRoles],
   ])('%s costs one statement, and its evidence is there before it', async (_, prepare) => {
     const mint = await prepare();
     // What is asked for the first time is read; when a secret or a document was used last is noted afterwards.
@@ -140,6 +155,16 @@ describe('what is taken away at one control plane is gone at the next token of a
     for (let i = 0; i < 3; i++) expect((await mint()).status).toBe(200);
     await take();
     expect((await mint()).status).not.toBe(200);
+  });
+
+  test('a role', async () => {
+    const mint = await exchangerWithRoles();
+    const told = async () => decodeJwt(String((await mint()).body.access_token)).permissions;
+    expect(await told()).toEqual({ orders: ['order:read'] });
+    await change('policy.v1.PolicyService/RegisterProduct', {
+      ...{ name: 'orders', roles: [{ name: 'clerk', permissions: [] }], resources: [scene.resource], basedOn: '1' },
+    });
+    expect(await told()).toEqual({ orders: [] });
   });
 
   test('the client', async () => {

@@ -7,6 +7,7 @@ import { enrolPlainly, redemptionOf, renewalOf } from './enrol-plainly.ts';
 import { ownerEmail, ownerPassword } from './installation.ts';
 import { clientRows } from './isolation-clients.ts';
 import { federationRows } from './isolation-federation.ts';
+import { roleRows } from './isolation-roles.ts';
 import { call, freshName, type IsolationRow } from './isolation-row.ts';
 import { makeKey, tokenOf } from './plain-client.ts';
 import { type Handles, sharedKey, sharedNames, type TenantScene } from './tenant-scene.ts';
@@ -328,6 +329,7 @@ export const isolationRows: Readonly<Record<string, IsolationRow>> = {
   ...machines,
   ...delegation,
   ...clientRows,
+  ...roleRows,
   ...tokens,
   ...federationRows,
   ...feed,

@@ -79,6 +79,8 @@ async function neverWere(): Promise<Handles> {
     trustedIssuer: newId(systemRuntime, 'gra'),
     linkedSubject: newId(systemRuntime, 'gra'),
     resourceServer: newId(systemRuntime, 'gra'),
+    product: 'product-of-nobody',
+    assignment: newId(systemRuntime, 'gra'),
     invite: newId(systemRuntime, 'inv'),
     subscriber: newId(systemRuntime, 'sub'),
     revocation: newId(systemRuntime, 'rev'),

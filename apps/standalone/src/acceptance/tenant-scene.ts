@@ -12,6 +12,7 @@ import {
 } from '@mono-auth/proto/monoauth/federation/v1/federation';
 import { FeedService } from '@mono-auth/proto/monoauth/feed/v1/feed';
 import { MachineService } from '@mono-auth/proto/monoauth/machines/v1/machines';
+import { PolicyService } from '@mono-auth/proto/monoauth/policy/v1/policy';
 import { RevocationService } from '@mono-auth/proto/monoauth/revocation/v1/revocation';
 import { KeyPurpose, RotationMode, TenantService } from '@mono-auth/proto/monoauth/tenants/v1/tenants';
 import { decodeJwt } from 'jose';
@@ -50,6 +51,9 @@ export interface Handles {
   readonly trustedIssuer: string;
   readonly linkedSubject: string;
   readonly resourceServer: string;
+  /** A product by its name, and a role in it that the owner has. */
+  readonly product: string;
+  readonly assignment: string;
   readonly invite: string;
   readonly subscriber: string;
   readonly revocation: string;
@@ -113,6 +117,8 @@ export async function openTenantScene(installation: Installation, slug: string):
   const { sub = '', sid, jti = '' } = decodeJwt<{ sid: string }>(ownerToken);
   const user = sub.slice('user:'.length);
   const federated = await federate(issuer, ownerToken, { clientId: governed.app, userId: user });
+  const product = `product-of-${slug}`;
+  const assignment = await registerProduct(issuer, ownerToken, { product, principal: sub });
   const handles: Handles = {
     host: host.hostId,
     agent: agent?.id ?? '',
@@ -121,6 +127,7 @@ export async function openTenantScene(installation: Installation, slug: string):
     ...federated,
     resource,
     consent: consent?.id ?? '',
+    ...{ product, assignment },
     invite: open.invite?.id ?? '',
     subscriber: subscriberId,
     revocation: revocation?.id ?? '',
@@ -171,6 +178,19 @@ async function registerApp(
     secret: client?.secrets[0]?.id ?? '',
     registrationToken: registrationToken?.id ?? '',
   };
+}
+
+/** A product without a resource, so that no token tells of it, and somebody's role in it. */
+async function registerProduct(
+  issuer: string,
+  ownerToken: string,
+  { product, principal }: { readonly product: string; readonly principal: string },
+): Promise<string> {
+  const policy = rpcClient(issuer, PolicyService, ownerToken);
+  const roles = ['clerk', 'auditor'].map((name) => ({ name, permissions: [`${name}:work`] }));
+  await policy.registerProduct({ name: product, roles, idempotencyKey: sharedKey });
+  const { assignment } = await policy.assignRole({ product, role: 'clerk', principal, idempotencyKey: sharedKey });
+  return assignment?.id ?? '';
 }
 
 /** An identity provider that is trusted, somebody whom it knows, and another server that the app may go to. */

@@ -17,6 +17,7 @@ import { delegationSteps } from './steps-delegation.ts';
 import { federationSteps } from './steps-federation.ts';
 import { grantSteps } from './steps-grants.ts';
 import { machineSteps } from './steps-machine.ts';
+import { roleSteps } from './steps-roles.ts';
 import { tenantSteps } from './steps-tenant.ts';
 
 const steps: readonly Step[] = [
@@ -26,6 +27,7 @@ const steps: readonly Step[] = [
   ...grantSteps,
   ...machineSteps,
   ...delegationSteps,
+  ...roleSteps,
 ];
 /** Chooses victims and moments; set it to see the same again, as far as processes can be made to repeat themselves. */
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000);

@@ -187,6 +187,34 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    method: 'monoauth.policy.v1.PolicyService/RegisterProduct',
+    ...{ made: 'product', table: 'products', id: 'name' },
+    request: () => ({
+      name: 'once',
+      roles: [{ name: 'editor', permissions: ['doc:write'] }],
+      resources: [scene.resource],
+    }),
+    others: () => [
+      { name: 'twice' },
+      { displayName: 'Twice' },
+      { roles: [{ name: 'editor', permissions: ['doc:read'] }] },
+      { resources: [] },
+      { basedOn: '1' },
+    ],
+  },
+  {
+    method: 'monoauth.policy.v1.PolicyService/AssignRole',
+    ...{ made: 'assignment', table: 'role_assignments' },
+    request: () => ({ product: scene.handles.product, role: 'clerk', principal: `agent:${scene.handles.agent}` }),
+    others: () => [
+      { product: 'once' },
+      { role: 'auditor' },
+      { principal: `user:${scene.handles.user}` },
+      { resource: 'order/1' },
+      { expiresAt: later(1) },
+    ],
+  },
+  {
     method: 'monoauth.revocation.v1.RevocationService/Revoke',
     ...{ made: 'revocation', table: 'revocations' },
     request: () => ({ target: { tokenId: token() }, reason: 'once' }),

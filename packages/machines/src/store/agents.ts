@@ -75,6 +75,13 @@ export async function selectAgents(
   return rows.map(agentOf);
 }
 
+/** All that a host ever had. */
+export async function selectAgentIds(tx: TenantTx, hostId: HostId): Promise<AgentId[]> {
+  const rows = await tx.sql<{ id: string }>`
+    select id from mono.agents where tenant_id = ${uuidOf(tx.tenantId)} and host_id = ${uuidOf(hostId)}`;
+  return rows.map(({ id }) => idFromUuid('agt', id));
+}
+
 export async function countLivingAgents(tx: TenantTx, hostId: HostId): Promise<number> {
   const rows = await tx.sql<{ living: number }>`
     select count(*)::int as living from mono.agents

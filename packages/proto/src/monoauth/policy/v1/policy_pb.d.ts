@@ -276,6 +276,442 @@ export declare type CheckResponse = Message<"monoauth.policy.v1.CheckResponse"> 
 export declare const CheckResponseSchema: GenMessage<CheckResponse>;
 
 /**
+ * A role of one product; another product may have one of the same name with other permissions.
+ *
+ * @generated from message monoauth.policy.v1.ProductRole
+ */
+export declare type ProductRole = Message<"monoauth.policy.v1.ProductRole"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * What it grants, in the product's own words; none of them is a pattern.
+   *
+   * @generated from field: repeated string permissions = 3;
+   */
+  permissions: string[];
+};
+
+/**
+ * Describes the message monoauth.policy.v1.ProductRole.
+ * Use `create(ProductRoleSchema)` to create a new message.
+ */
+export declare const ProductRoleSchema: GenMessage<ProductRole>;
+
+/**
+ * @generated from message monoauth.policy.v1.Product
+ */
+export declare type Product = Message<"monoauth.policy.v1.Product"> & {
+  /**
+   * As in the claims of tokens; unique in the tenant.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+
+  /**
+   * @generated from field: repeated monoauth.policy.v1.ProductRole roles = 3;
+   */
+  roles: ProductRole[];
+
+  /**
+   * Identifiers of resources, the audiences of its tokens.
+   *
+   * @generated from field: repeated string resources = 4;
+   */
+  resources: string[];
+
+  /**
+   * 1, 2, 3 …: how often it was registered anew.
+   *
+   * @generated from field: int64 version = 5;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 6;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp updated_at = 7;
+   */
+  updatedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.Product.
+ * Use `create(ProductSchema)` to create a new message.
+ */
+export declare const ProductSchema: GenMessage<Product>;
+
+/**
+ * @generated from message monoauth.policy.v1.RegisterProductRequest
+ */
+export declare type RegisterProductRequest = Message<"monoauth.policy.v1.RegisterProductRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Empty: its name.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+
+  /**
+   * @generated from field: repeated monoauth.policy.v1.ProductRole roles = 3;
+   */
+  roles: ProductRole[];
+
+  /**
+   * Registered resources of the tenant that no other product has.
+   *
+   * @generated from field: repeated string resources = 4;
+   */
+  resources: string[];
+
+  /**
+   * The version that this one replaces; 0 where there is none. A repetition of the last registration changes nothing.
+   *
+   * @generated from field: int64 based_on = 5;
+   */
+  basedOn: bigint;
+
+  /**
+   * Of a first registration; based_on makes the others repeatable.
+   *
+   * @generated from field: string idempotency_key = 6;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.RegisterProductRequest.
+ * Use `create(RegisterProductRequestSchema)` to create a new message.
+ */
+export declare const RegisterProductRequestSchema: GenMessage<RegisterProductRequest>;
+
+/**
+ * @generated from message monoauth.policy.v1.RegisterProductResponse
+ */
+export declare type RegisterProductResponse = Message<"monoauth.policy.v1.RegisterProductResponse"> & {
+  /**
+   * @generated from field: monoauth.policy.v1.Product product = 1;
+   */
+  product?: Product | undefined;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.RegisterProductResponse.
+ * Use `create(RegisterProductResponseSchema)` to create a new message.
+ */
+export declare const RegisterProductResponseSchema: GenMessage<RegisterProductResponse>;
+
+/**
+ * @generated from message monoauth.policy.v1.GetProductRequest
+ */
+export declare type GetProductRequest = Message<"monoauth.policy.v1.GetProductRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.GetProductRequest.
+ * Use `create(GetProductRequestSchema)` to create a new message.
+ */
+export declare const GetProductRequestSchema: GenMessage<GetProductRequest>;
+
+/**
+ * @generated from message monoauth.policy.v1.GetProductResponse
+ */
+export declare type GetProductResponse = Message<"monoauth.policy.v1.GetProductResponse"> & {
+  /**
+   * @generated from field: monoauth.policy.v1.Product product = 1;
+   */
+  product?: Product | undefined;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.GetProductResponse.
+ * Use `create(GetProductResponseSchema)` to create a new message.
+ */
+export declare const GetProductResponseSchema: GenMessage<GetProductResponse>;
+
+/**
+ * @generated from message monoauth.policy.v1.ListProductsRequest
+ */
+export declare type ListProductsRequest = Message<"monoauth.policy.v1.ListProductsRequest"> & {
+  /**
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.ListProductsRequest.
+ * Use `create(ListProductsRequestSchema)` to create a new message.
+ */
+export declare const ListProductsRequestSchema: GenMessage<ListProductsRequest>;
+
+/**
+ * @generated from message monoauth.policy.v1.ListProductsResponse
+ */
+export declare type ListProductsResponse = Message<"monoauth.policy.v1.ListProductsResponse"> & {
+  /**
+   * @generated from field: repeated monoauth.policy.v1.Product products = 1;
+   */
+  products: Product[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.ListProductsResponse.
+ * Use `create(ListProductsResponseSchema)` to create a new message.
+ */
+export declare const ListProductsResponseSchema: GenMessage<ListProductsResponse>;
+
+/**
+ * @generated from message monoauth.policy.v1.RoleAssignment
+ */
+export declare type RoleAssignment = Message<"monoauth.policy.v1.RoleAssignment"> & {
+  /**
+   * gra_…: stands in `grants` of every token that it stands behind, and is a target of revocations.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string product = 2;
+   */
+  product: string;
+
+  /**
+   * @generated from field: string role = 3;
+   */
+  role: string;
+
+  /**
+   * Principal URI.
+   *
+   * @generated from field: string principal = 4;
+   */
+  principal: string;
+
+  /**
+   * The product's own name of the one thing that the role is for; empty: everything.
+   *
+   * @generated from field: string resource = 5;
+   */
+  resource: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 6;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string created_by = 7;
+   */
+  createdBy: string;
+
+  /**
+   * Absent: for good.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 8;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Absent while nobody has ended it.
+   *
+   * @generated from field: google.protobuf.Timestamp ended_at = 9;
+   */
+  endedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.RoleAssignment.
+ * Use `create(RoleAssignmentSchema)` to create a new message.
+ */
+export declare const RoleAssignmentSchema: GenMessage<RoleAssignment>;
+
+/**
+ * @generated from message monoauth.policy.v1.AssignRoleRequest
+ */
+export declare type AssignRoleRequest = Message<"monoauth.policy.v1.AssignRoleRequest"> & {
+  /**
+   * @generated from field: string product = 1;
+   */
+  product: string;
+
+  /**
+   * @generated from field: string role = 2;
+   */
+  role: string;
+
+  /**
+   * `user:…`, `agent:…`, `client:…` or `service:…`, as its tokens name it in `sub` or `act`.
+   *
+   * @generated from field: string principal = 3;
+   */
+  principal: string;
+
+  /**
+   * Whatever the product calls its things by, such as `folder/7`; compared as it is written.
+   *
+   * @generated from field: string resource = 4;
+   */
+  resource: string;
+
+  /**
+   * In the future; absent: for good.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string idempotency_key = 6;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.AssignRoleRequest.
+ * Use `create(AssignRoleRequestSchema)` to create a new message.
+ */
+export declare const AssignRoleRequestSchema: GenMessage<AssignRoleRequest>;
+
+/**
+ * @generated from message monoauth.policy.v1.AssignRoleResponse
+ */
+export declare type AssignRoleResponse = Message<"monoauth.policy.v1.AssignRoleResponse"> & {
+  /**
+   * @generated from field: monoauth.policy.v1.RoleAssignment assignment = 1;
+   */
+  assignment?: RoleAssignment | undefined;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.AssignRoleResponse.
+ * Use `create(AssignRoleResponseSchema)` to create a new message.
+ */
+export declare const AssignRoleResponseSchema: GenMessage<AssignRoleResponse>;
+
+/**
+ * @generated from message monoauth.policy.v1.RemoveRoleRequest
+ */
+export declare type RemoveRoleRequest = Message<"monoauth.policy.v1.RemoveRoleRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.RemoveRoleRequest.
+ * Use `create(RemoveRoleRequestSchema)` to create a new message.
+ */
+export declare const RemoveRoleRequestSchema: GenMessage<RemoveRoleRequest>;
+
+/**
+ * @generated from message monoauth.policy.v1.RemoveRoleResponse
+ */
+export declare type RemoveRoleResponse = Message<"monoauth.policy.v1.RemoveRoleResponse"> & {
+  /**
+   * @generated from field: monoauth.policy.v1.RoleAssignment assignment = 1;
+   */
+  assignment?: RoleAssignment | undefined;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.RemoveRoleResponse.
+ * Use `create(RemoveRoleResponseSchema)` to create a new message.
+ */
+export declare const RemoveRoleResponseSchema: GenMessage<RemoveRoleResponse>;
+
+/**
+ * @generated from message monoauth.policy.v1.ListAssignmentsRequest
+ */
+export declare type ListAssignmentsRequest = Message<"monoauth.policy.v1.ListAssignmentsRequest"> & {
+  /**
+   * Of one product, of one principal, or both; empty: of all.
+   *
+   * @generated from field: string product = 1;
+   */
+  product: string;
+
+  /**
+   * @generated from field: string principal = 2;
+   */
+  principal: string;
+
+  /**
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.ListAssignmentsRequest.
+ * Use `create(ListAssignmentsRequestSchema)` to create a new message.
+ */
+export declare const ListAssignmentsRequestSchema: GenMessage<ListAssignmentsRequest>;
+
+/**
+ * @generated from message monoauth.policy.v1.ListAssignmentsResponse
+ */
+export declare type ListAssignmentsResponse = Message<"monoauth.policy.v1.ListAssignmentsResponse"> & {
+  /**
+   * @generated from field: repeated monoauth.policy.v1.RoleAssignment assignments = 1;
+   */
+  assignments: RoleAssignment[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message monoauth.policy.v1.ListAssignmentsResponse.
+ * Use `create(ListAssignmentsResponseSchema)` to create a new message.
+ */
+export declare const ListAssignmentsResponseSchema: GenMessage<ListAssignmentsResponse>;
+
+/**
  * The policy decision point: a Cedar policy set per tenant, published as signed, versioned snapshots that services hold.
  *
  * @generated from service monoauth.policy.v1.PolicyService
@@ -330,6 +766,69 @@ export declare const PolicyService: GenService<{
     methodKind: "unary";
     input: typeof CheckRequestSchema;
     output: typeof CheckResponseSchema;
+  },
+  /**
+   * A product of the tenant says which roles it has, which permissions each grants, and which resources are its own: what a
+   * token for one of these says of its holder's roles is said in these words. Replaces what was registered before, which
+   * based_on names. Whatever that takes away (a permission of a role, a role with its assignments, a resource) ends every
+   * token that tells of roles in the product, from the feed entry on.
+   *
+   * @generated from rpc monoauth.policy.v1.PolicyService.RegisterProduct
+   */
+  registerProduct: {
+    methodKind: "unary";
+    input: typeof RegisterProductRequestSchema;
+    output: typeof RegisterProductResponseSchema;
+  },
+  /**
+   * @generated from rpc monoauth.policy.v1.PolicyService.GetProduct
+   */
+  getProduct: {
+    methodKind: "unary";
+    input: typeof GetProductRequestSchema;
+    output: typeof GetProductResponseSchema;
+  },
+  /**
+   * By name.
+   *
+   * @generated from rpc monoauth.policy.v1.PolicyService.ListProducts
+   */
+  listProducts: {
+    methodKind: "unary";
+    input: typeof ListProductsRequestSchema;
+    output: typeof ListProductsResponseSchema;
+  },
+  /**
+   * Gives a person, an agent or a client a role in a product, everywhere or on one of its resources, until a time or for
+   * good. Their next token for the product says so. The first role of whoever acts for others bounds what they do there for
+   * anybody from now on: tokens by which they act unbounded end by the feed.
+   *
+   * @generated from rpc monoauth.policy.v1.PolicyService.AssignRole
+   */
+  assignRole: {
+    methodKind: "unary";
+    input: typeof AssignRoleRequestSchema;
+    output: typeof AssignRoleResponseSchema;
+  },
+  /**
+   * Ends an assignment for good. Every token that it stands behind is refused from the feed entry on.
+   *
+   * @generated from rpc monoauth.policy.v1.PolicyService.RemoveRole
+   */
+  removeRole: {
+    methodKind: "unary";
+    input: typeof RemoveRoleRequestSchema;
+    output: typeof RemoveRoleResponseSchema;
+  },
+  /**
+   * Newest first, those that have ended included.
+   *
+   * @generated from rpc monoauth.policy.v1.PolicyService.ListAssignments
+   */
+  listAssignments: {
+    methodKind: "unary";
+    input: typeof ListAssignmentsRequestSchema;
+    output: typeof ListAssignmentsResponseSchema;
   },
 }>;
 
