@@ -32,6 +32,8 @@ export interface ShownAttestation {
 }
 
 const popType = 'oauth-client-attestation-pop+jwt';
+/** RFC 7515 §4.1.4. */
+const keyId = z.string().optional();
 const popClaims = z.object({
   aud: z.union([z.string(), z.tuple([z.string()]).transform(([sole]) => sole)]),
   iat: z.number(),
@@ -85,7 +87,7 @@ async function verifyPop(
 /** §7.2 items 2 to 4: signed by the key that the attestation names, whatever the proof calls it. */
 async function readPop(pop: string, instanceKey: PublicJwks['keys'][number], nowMs: number) {
   try {
-    const { kid } = decodeProtectedHeader(pop);
+    const kid = keyId.parse(decodeProtectedHeader(pop).kid);
     const jwks = { keys: [{ ...instanceKey, ...(kid !== undefined && { kid }) }] };
     const claims = await peerJwt.verifyPeerJwt(pop, jwks, { typ: [popType], nowMs });
     return { ...popClaims.parse(claims), jti: claims.jti };
