@@ -1,7 +1,9 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
 import { calculateJwkThumbprint, decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeKey } from '../plain-client.ts';
+import { makeKey, type PlainKey } from '../plain-client.ts';
 import {
   type AttestationScene,
   asking,
@@ -13,11 +15,12 @@ import {
   setClientAttestation,
   vouches,
 } from './attestation-scene.ts';
-import { exchange, playIssuer, tokenType } from './federation-scene.ts';
+import { authorizeAs } from './browser-person.ts';
+import { exchange, playIssuer, tokenType, trust } from './federation-scene.ts';
 import { type Ask, ask, send } from './negative/ask.ts';
-import { authenticated, redemption } from './negative/lab.ts';
-import { learnNonce, makeProofKey } from './negative/proof-key.ts';
-import { ordersApi, type RegisteredClient, registerApp, registerMachine } from './oauth-scene.ts';
+import { authenticated, authorizationRequest, redemption } from './negative/lab.ts';
+import { learnNonce, makeProofKey, type ProofKey } from './negative/proof-key.ts';
+import { ordersApi, type RegisteredClient, redirectUri, registerApp, registerMachine } from './oauth-scene.ts';
 
 let db: TestDatabase;
 let scene: AttestationScene;
@@ -204,14 +207,68 @@ test('refresh tokens are bound to the key of the instance, and to the trust that
   expect((await refresh(await begin(), mine)).status).toBe(200);
 });
 
-test('a code that an instance has pushed for is for that instance alone (§10.4)', async () => {
+test('beside a DPoP proof by another key, access tokens are bound to that key and refresh tokens to the instance (§5.2)', async () => {
   const app = await registerApp(scene.home, {
     ...{ authMethod: 'AUTH_METHOD_ATTEST_JWT_CLIENT_AUTH', attester: scene.attester.issuer },
   });
-  const redeem = await redemption({ scene: scene.home }, app, { dpop_jkt: scene.instance.jkt });
-  const stranger = { attester: scene.attester, instance: await makeKey() };
-  expect((await send(await attested(redeem, stranger, app.id))).body.error).toBe('invalid_grant');
-  expect((await send(await attested(redeem, scene, app.id))).status).toBe(200);
+  const [first, second] = [await makeProofKey(), await makeProofKey()];
+  const { headers } = await send(ask(scene.home.issuer, '/oauth2/challenge', {}));
+  const nonce = headers.get('dpop-nonce');
+  const bound = async (request: Ask, key: ProofKey) => {
+    request.headers.set('dpop', await key.prove(request, {}, { nonce }));
+    return send(await attested(request, scene, app.id));
+  };
+  const begun = await bound(await redemption({ scene: scene.home }, app), first);
+  const jkt = (answer: typeof begun) => decodeJwt<{ cnf: unknown }>(String(answer.body.access_token)).cnf;
+  expect(jkt(begun)).toEqual({ jkt: await calculateJwkThumbprint(first.jwk) });
+  const form = { grant_type: 'refresh_token', refresh_token: String(begun.body.refresh_token), client_id: app.id };
+  const refreshed = await bound(ask(scene.home.issuer, '/oauth2/token', form), second);
+  expect(jkt(refreshed)).toEqual({ jkt: await calculateJwkThumbprint(second.jwk) });
+});
+
+test('the keys of an attester may be where it publishes them itself, and no other key counts then', async () => {
+  const published = await makeKey();
+  const server = createServer((_request, response) => {
+    response.end(JSON.stringify({ keys: [published.publicJwk] }));
+  });
+  const port = await new Promise<number>((listening) =>
+    server.listen(0, '127.0.0.1', () => listening((server.address() as AddressInfo).port)),
+  );
+  try {
+    const issuer = 'https://publisher.example';
+    const id = await trust(scene.home, { ...vouches, issuer, jwksUri: `http://127.0.0.1:${port}/jwks` });
+    const machine = await registerAttested(scene.home, { issuer });
+    const asks = async (key: PlainKey) => {
+      const request = ask(scene.home.issuer, '/oauth2/token', {
+        grant_type: 'client_credentials',
+        resource: ordersApi,
+      });
+      return send(await attested(request, { ...scene, attester: { issuer, id, key } }, machine.id));
+    };
+    expect((await asks(published)).status).toBe(200);
+    expect((await asks(await makeKey())).body.error).toBe('invalid_client_attestation');
+  } finally {
+    server.close();
+  }
+});
+
+test('a code that an instance has pushed for is for that instance alone (§10.4)', async () => {
+  const { home } = scene;
+  const app = await registerApp(home, {
+    ...{ authMethod: 'AUTH_METHOD_ATTEST_JWT_CLIENT_AUTH', attester: scene.attester.issuer },
+  });
+  const verifier = 'v'.repeat(43);
+  const asked = Object.fromEntries(authorizationRequest(app, verifier));
+  const pushed = await send(await attested(ask(home.issuer, '/oauth2/par', asked), scene, app.id));
+  expect(pushed.status, pushed.text).toBe(201);
+  const request = new URLSearchParams({ client_id: app.id, request_uri: String(pushed.body.request_uri) });
+  const callback = await authorizeAs(home.owner, new URL(`${home.issuer}/oauth2/authorize?${request}`));
+  const code = String(callback.searchParams.get('code'));
+  const form = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier };
+  const redeem = async (by: Pick<AttestationScene, 'attester' | 'instance'>) =>
+    send(await attested(ask(home.issuer, '/oauth2/token', form), by, app.id));
+  expect((await redeem({ ...scene, instance: await makeKey() })).body.error).toBe('invalid_grant');
+  expect((await redeem(scene)).status).toBe(200);
 });
 
 test('the bounds of an attester are bounds of its instances: scope, and where tokens are for', async () => {
