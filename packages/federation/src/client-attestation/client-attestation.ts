@@ -3,11 +3,8 @@ import { Refusal } from '@mono-auth/core/errors';
 import { decodeProtectedHeader, type JWK } from 'jose';
 import * as z from 'zod';
 
-/** §4 of draft-ietf-oauth-attestation-based-client-auth-10: explicitly typed, so that it is nothing else and nothing else is one. */
-const attestationType = 'oauth-client-attestation+jwt';
-
 const seconds = z.number().nonnegative();
-/** What an attestation has to say. Whatever else it says about the instance is for nobody here. */
+/** What an attestation has to say (draft-ietf-oauth-attestation-based-client-auth-10 §4). Whatever else it says about the instance is for nobody here. */
 const statement = z.object({
   iss: z.string().min(1).max(512),
   sub: z.string().min(1).max(512),
@@ -35,8 +32,7 @@ export interface ClientAttestation {
 export function readClientAttestation(jwt: string): ClientAttestation {
   try {
     const read = statement.parse(peerJwt.unverifiedClaims(jwt));
-    const { kid, typ } = decodeProtectedHeader(jwt);
-    if (typ !== attestationType) throw new TypeError('its typ is of another kind of token');
+    const { kid } = decodeProtectedHeader(jwt);
     const { cnf, ...claims } = read;
     return { jwt, kid, claims, instanceKey: readInstanceKey(cnf.jwk) };
   } catch (cause) {

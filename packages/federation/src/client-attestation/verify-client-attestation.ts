@@ -7,6 +7,9 @@ import { selectRememberedIssuer } from '../store/issuers.ts';
 import type { TrustedIssuer } from '../trusted-issuer.ts';
 import { type ClientAttestation, invalidAttestation } from './client-attestation.ts';
 
+/** §4: explicitly typed, so that it is nothing else and nothing else is one. */
+const attestationType = 'oauth-client-attestation+jwt';
+
 export interface AttestationDeps {
   readonly runtime: Runtime;
   readonly remoteKeys: Pick<clientAuthentication.RemoteKeys, 'publishedKeys'>;
@@ -62,7 +65,7 @@ async function verifySignature(
   // As of its end where that is past: whoever holds a right one that is too old is told so, and nobody else is.
   const asOfMs = Math.min(nowMs, exp * 1000);
   try {
-    await peerJwt.verifyReusableJwt(jwt, jwks, { typ: ['oauth-client-attestation+jwt'], nowMs: asOfMs });
+    await peerJwt.verifyReusableJwt(jwt, jwks, { typ: [attestationType], nowMs: asOfMs });
   } catch (cause) {
     throw invalidAttestation(cause);
   }

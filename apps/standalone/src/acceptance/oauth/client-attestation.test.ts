@@ -148,6 +148,11 @@ test('in combined mode the DPoP proof of the instance is its proof, and its toke
   expect(taken?.token_type).toBe('DPoP');
   const cnf = { jkt: await calculateJwkThumbprint(key.jwk) };
   expect(decodeJwt(String(taken?.access_token))).toMatchObject({ cnf, grants: [scene.attester.id] });
+  const introspection = ask(scene.home.issuer, '/oauth2/introspect', { token: String(taken?.access_token) });
+  introspection.headers.set('oauth-client-attestation', attestation);
+  introspection.headers.set('dpop', await key.prove(introspection, {}, { nonce }));
+  expect((await send(introspection)).body.active).toBe(true);
+  expect((await send(introspection)).body.error).toBe('invalid_dpop_proof');
   const another = await makeProofKey();
   request.headers.set('dpop', await another.prove(request, {}, { nonce }));
   expect((await send(request)).body.error).toBe('invalid_client_attestation');
