@@ -8,16 +8,18 @@ export interface AttestationHeaders {
   readonly pop: string | undefined;
 }
 
-/**
- * The headers, where the tenant has what they are for; elsewhere they say nothing to anybody. Who authenticates otherwise pays
- * for one look-up. Not inside a transaction.
- */
-export async function readAttestationHeaders(
+/** Undefined for all who authenticate otherwise, at the price of one look-up. */
+export function attestationHeadersOf(headers: Headers): AttestationHeaders | undefined {
+  const attestation = headers.get('oauth-client-attestation');
+  if (attestation === null) return undefined;
+  return { attestation, pop: headers.get('oauth-client-attestation-pop') ?? undefined };
+}
+
+/** The headers, where the tenant has what they are for; elsewhere they say nothing to anybody. Not inside a transaction. */
+export async function whereServed(
   deps: AttestationSwitch,
   tenantId: TenantId,
-  headers: Headers,
+  headers: AttestationHeaders,
 ): Promise<AttestationHeaders | undefined> {
-  const attestation = headers.get('oauth-client-attestation');
-  if (attestation === null || !(await isServed(deps, tenantId))) return undefined;
-  return { attestation, pop: headers.get('oauth-client-attestation-pop') ?? undefined };
+  return (await isServed(deps, tenantId)) ? headers : undefined;
 }
