@@ -19,8 +19,9 @@ const servedEndpoints: TokenDeps['served'] = [
   'device_authorization',
   'end_session',
   'registration',
+  'challenge',
 ];
-/** How long one DPoP nonce is given out, milliseconds; it is good for as long again, and a client hears of the next in time. */
+/** How long one DPoP nonce or challenge is given out, milliseconds; it is good for as long again, and a client hears of the next in time. */
 const dpopWindowMs = 120_000;
 
 /** The parts that the token plane stands on and shares with others. */
@@ -53,6 +54,10 @@ export function composeTokens(
     refreshTokens: openRefreshTokens(ground),
     served: servedEndpoints,
     dpopNonces: createNonceWindow({ ephemeral, runtime, secret }, { kind: 'dpop_proof', windowMs: dpopWindowMs }),
+    attestationChallenges: createNonceWindow(
+      { ephemeral, runtime, secret },
+      { kind: 'attestation_challenge', windowMs: dpopWindowMs },
+    ),
     remoteKeys: new clientAuthentication.RemoteKeys(runtime, { allowLoopback }),
     noteSecretUse: clientAuthentication.secretUseNoter(database),
     readIssuerPolicy: (tenantId) => database.forTenant(tenantId, readIssuerPolicy),
@@ -64,8 +69,9 @@ export function composeTokens(
 }
 
 async function readIssuerPolicy(tx: TenantTx): ReturnType<TokenDeps['readIssuerPolicy']> {
-  const { dynamicRegistration, metadataDocumentClients, pushedRequestsRequired, idJag } = await readSecurityPolicy(tx);
+  const policy = await readSecurityPolicy(tx);
+  const { dynamicRegistration, metadataDocumentClients, pushedRequestsRequired, idJag, clientAttestation } = policy;
   // Also where each waits for its approval: a client that did not try would never be a draft.
   const metadataDocuments = metadataDocumentClients !== 'disabled';
-  return { registration: dynamicRegistration, metadataDocuments, pushedRequestsRequired, idJag };
+  return { registration: dynamicRegistration, metadataDocuments, pushedRequestsRequired, idJag, clientAttestation };
 }

@@ -29,7 +29,8 @@ export async function authenticateClient(
     return await proveClient(tx, deps, credentials, client);
   } catch (error) {
     // Who is known may be remembered, who is not is looked up in the database: time must not tell them apart.
-    if (client && !tx.hasRun) await lookUpInVain(tx, client.id);
+    // An attester is looked up for both of them.
+    if (client && (!tx.hasRun || credentials.method === 'instance')) await lookUpInVain(tx, client.id);
     throw error;
   }
 }
@@ -74,6 +75,11 @@ async function prove(
     case 'private_key_jwt': {
       const claims = await verifyAssertion(tx, deps, credentials.assertion, { name: credentials.clientId, client });
       return { method: 'private_key_jwt', useUp: (id) => useUpAssertion(tx, id, claims) };
+    }
+    case 'instance': {
+      const { instance } = credentials;
+      await instance.prove(tx, client);
+      return { method: instance.method, useUp: (id) => instance.useUp(tx, id) };
     }
     case 'client_secret_basic':
     case 'client_secret_post':

@@ -12,6 +12,8 @@ const methods: AuthMethod[] = [
   'client_secret_post',
   'client_secret_basic',
   'tls_client_auth',
+  'attest_jwt_client_auth',
+  'attest_jwt_client_auth_dpop',
   'private_key_jwt',
 ];
 const seconds = fc.constantFrom(0, 60, 300, 301, 3600, 86_400);
@@ -34,6 +36,7 @@ const manifests: fc.Arbitrary<Manifest> = fc
     perhaps('backchannelLogoutUri', 'https://a.example/bc', 'https://b.example/bc'),
     perhaps('jwksUri', 'https://a.example/jwks', 'https://b.example/jwks'),
     perhaps('tlsSubjectDn', 'CN=a', 'CN=b'),
+    perhaps('attester', 'https://a.example', 'https://b.example'),
     perhaps('clientUri', 'https://a.example', 'https://b.example'),
   )
   .map((parts) => Object.assign({}, ...parts) as Manifest);

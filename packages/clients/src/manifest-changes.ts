@@ -5,7 +5,7 @@ import { canonicalJson } from './manifest-hash.ts';
 /** What a manifest lists: whatever is added to one of these widens it. */
 const lists = ['scopes', 'audiences', 'grantTypes', 'redirectUris', 'postLogoutRedirectUris'] as const;
 /** What a manifest names once: another value is something added. */
-const names = ['backchannelLogoutUri', 'jwksUri', 'tlsSubjectDn', 'clientUri'] as const;
+const names = ['backchannelLogoutUri', 'jwksUri', 'tlsSubjectDn', 'attester', 'clientUri'] as const;
 
 /** How hard a method is to pass for somebody else. Whoever reads a request has the secret, and never the private key. */
 const strength: Record<AuthMethod, number> = {
@@ -13,6 +13,8 @@ const strength: Record<AuthMethod, number> = {
   client_secret_post: 1,
   client_secret_basic: 1,
   tls_client_auth: 2,
+  attest_jwt_client_auth: 2,
+  attest_jwt_client_auth_dpop: 2,
   private_key_jwt: 2,
 };
 
@@ -65,19 +67,24 @@ export function narrowed(from: Manifest, to: Manifest): Manifest {
 function credentialLeft(from: Manifest, to: Manifest): Pick<Manifest, 'authMethod' | 'jwks'> & Partial<Manifest> {
   const { authMethod } = from;
   if (authMethod !== to.authMethod) {
-    return { authMethod, jwks: from.jwks, ...shared(from, from, 'jwksUri'), ...shared(from, from, 'tlsSubjectDn') };
+    return { authMethod, jwks: from.jwks, ...credentialNames(from, from) };
   }
   const wanted = new Set(keysOf(to));
   return {
     authMethod,
     jwks: { keys: from.jwks.keys.filter((key) => wanted.has(canonicalJson(key))) },
-    ...shared(from, to, 'jwksUri'),
-    ...shared(from, to, 'tlsSubjectDn'),
+    ...credentialNames(from, to),
   };
 }
 
-function shared(from: Manifest, to: Manifest, name: 'jwksUri' | 'tlsSubjectDn' | 'clientUri'): Partial<Manifest> {
-  return from[name] !== undefined && from[name] === to[name] ? { [name]: from[name] } : {};
+function credentialNames(from: Manifest, to: Manifest): Partial<Manifest> {
+  return { ...shared(from, to, 'jwksUri'), ...shared(from, to, 'tlsSubjectDn'), ...shared(from, to, 'attester') };
+}
+
+function shared(from: Manifest, to: Manifest, name: Exclude<(typeof names)[number], 'backchannelLogoutUri'>) {
+  return (
+    from[name] !== undefined && from[name] === to[name] ? { [name]: from[name] } : {}
+  ) satisfies Partial<Manifest>;
 }
 
 function keysOf({ jwks }: Manifest): string[] {

@@ -5,7 +5,23 @@ import { grantType } from './grant-types.ts';
 export type Environment = 'development' | 'staging' | 'production';
 
 /** How a client proves that it is one (RFC 7591 §2, `token_endpoint_auth_method`). */
-export type AuthMethod = 'private_key_jwt' | 'client_secret_basic' | 'client_secret_post' | 'tls_client_auth' | 'none';
+export type AuthMethod =
+  | 'private_key_jwt'
+  | 'client_secret_basic'
+  | 'client_secret_post'
+  | 'tls_client_auth'
+  | AttestedMethod
+  | 'none';
+
+/**
+ * draft-ietf-oauth-attestation-based-client-auth-10 §8: an attester vouches for an instance of the client and its key, which
+ * the instance proves by a JWT made for this, or by a DPoP proof.
+ */
+export type AttestedMethod = 'attest_jwt_client_auth' | 'attest_jwt_client_auth_dpop';
+
+export function isAttested(method: AuthMethod): method is AttestedMethod {
+  return method === 'attest_jwt_client_auth' || method === 'attest_jwt_client_auth_dpop';
+}
 
 /** What a client may do. Approval is bound to its hash; whatever is absent is not allowed. */
 export interface Manifest {
@@ -20,6 +36,8 @@ export interface Manifest {
   readonly jwks: PublicJwks;
   readonly jwksUri?: string;
   readonly tlsSubjectDn?: string;
+  /** Who vouches for its instances: an issuer that the tenant trusts for this, compared exactly with `iss`. */
+  readonly attester?: string;
   /** 0: the longest that the tenant allows. */
   readonly accessTokenTtlSeconds: number;
   readonly refreshTokenTtlSeconds: number;

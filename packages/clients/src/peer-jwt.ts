@@ -25,6 +25,11 @@ export function unverifiedClaims(token: string): JWTPayload {
   }
 }
 
+export interface PeerExpectation {
+  readonly typ: readonly (string | undefined)[];
+  readonly nowMs: number;
+}
+
 /**
  * Verifies a JWT that a client or host has signed itself, by its registered keys alone. Unlike our own tokens it need not
  * name a `kid` when one key fits, and `typ` may be one of several or missing (`undefined` in the list).
@@ -34,8 +39,16 @@ export function unverifiedClaims(token: string): JWTPayload {
 export async function verifyPeerJwt(
   token: string,
   jwks: PublicJwks,
-  expect: { readonly typ: readonly (string | undefined)[]; readonly nowMs: number },
+  expect: PeerExpectation,
 ): Promise<JWTPayload & { jti: string }> {
+  const payload = await verifyReusableJwt(token, jwks, expect);
+  const { jti } = payload;
+  if (typeof jti !== 'string' || jti === '' || jti.length > handleCharsMax) throw refuse('it needs a jti');
+  return { ...payload, jti };
+}
+
+/** The same for one that may be shown again, so that it needs no `jti`. @throws Refusal `not_authenticated`. */
+export async function verifyReusableJwt(token: string, jwks: PublicJwks, expect: PeerExpectation): Promise<JWTPayload> {
   unverifiedClaims(token);
   const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet({ keys: [...jwks.keys] }), {
     algorithms,
@@ -46,11 +59,10 @@ export async function verifyPeerJwt(
   });
   if (!expect.typ.includes(protectedHeader.typ)) throw refuse('its typ is of another kind of token');
   if (!areNumericDates(payload)) throw refuse('one of its dates is no NumericDate');
-  const { jti, iat } = payload;
-  if (typeof jti !== 'string' || jti === '' || jti.length > handleCharsMax) throw refuse('it needs a jti');
+  const { iat } = payload;
   if (iat !== undefined && iat * 1000 > expect.nowMs + clockSkewSeconds * 1000)
     throw refuse('its iat is in the future');
-  return { ...payload, jti };
+  return payload;
 }
 
 function refuse(why: string, cause?: unknown): Refusal {

@@ -87,6 +87,13 @@ test('what is not said gets what is usual for the kind', () => {
   expect(readManifest({ redirectUris: [callback], jwks }, app, '').authMethod).toBe('private_key_jwt');
 });
 
+const vouched: ManifestInput = { authMethod: 'attest_jwt_client_auth_dpop', attester: 'https://attester.example' };
+
+test('who vouches for the instances of a client is named where nothing else proves them', () => {
+  const { attester, jwks: keys } = readManifest(vouched, machine, '');
+  expect([attester, keys]).toEqual(['https://attester.example', { keys: [] }]);
+});
+
 test.each<[string, ManifestInput, ManifestSubject, string]>([
   ['a machine without a credential', {}, machine, 'manifest.jwks'],
   ['a machine that anybody may be', { authMethod: 'none' }, machine, 'manifest.auth_method'],
@@ -97,6 +104,15 @@ test.each<[string, ManifestInput, ManifestSubject, string]>([
   ['a certificate without a subject', { authMethod: 'tls_client_auth' }, machine, 'manifest.tls_subject_dn'],
   ['a subject that is no name', { authMethod: 'tls_client_auth', tlsSubjectDn: 'x' }, machine, 'tls_subject_dn'],
   ['a subject without a certificate', { jwks, tlsSubjectDn: 'CN=a' }, machine, 'manifest.tls_subject_dn'],
+  ['a vouched-for client that names nobody', { authMethod: 'attest_jwt_client_auth' }, machine, 'manifest.attester'],
+  ['somebody who vouches for no instance', { jwks, attester: 'https://a.example' }, machine, 'manifest.attester'],
+  [
+    'somebody who vouches over an open line',
+    { ...vouched, attester: 'http://a.example' },
+    machine,
+    'manifest.attester',
+  ],
+  ['keys where somebody vouches for them', { ...vouched, jwks }, machine, 'manifest.jwks'],
   ['a machine that people sign in to', { jwks, grantTypes: ['authorization_code'] }, machine, 'grant_types'],
   ['a machine that is redirected to', { jwks, redirectUris: [callback] }, machine, 'manifest.redirect_uris'],
   ['a machine that is told of sign-outs', { jwks, backchannelLogoutUri: callback }, machine, 'backchannel_logout_uri'],

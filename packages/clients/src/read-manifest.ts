@@ -3,7 +3,7 @@ import { accessTokenTtlSecondsMax } from '@mono-auth/core/limits';
 import type { ClientKind, PublicJwks } from './client.ts';
 import { readAudiences, readScopes } from './client-fields.ts';
 import { grantType } from './grant-types.ts';
-import type { AuthMethod, Environment, Manifest } from './manifest.ts';
+import { type AuthMethod, type Environment, isAttested, type Manifest } from './manifest.ts';
 import { readPublicJwks } from './public-jwks.ts';
 import { type RedirectRules, readRedirectUri, readServerAddress } from './web-addresses.ts';
 
@@ -19,6 +19,7 @@ export interface ManifestInput {
   readonly jwks?: unknown;
   readonly jwksUri?: string;
   readonly tlsSubjectDn?: string;
+  readonly attester?: string;
   readonly accessTokenTtlSeconds?: number;
   readonly refreshTokenTtlSeconds?: number;
   readonly dpopBoundAccessTokens?: boolean;
@@ -76,11 +77,11 @@ function readSeconds(value: number | undefined, max: number, field: string): num
   return seconds;
 }
 
-type Credential = Pick<Manifest, 'authMethod' | 'jwks' | 'jwksUri' | 'tlsSubjectDn'>;
+type Credential = Pick<Manifest, 'authMethod' | 'jwks' | 'jwksUri' | 'tlsSubjectDn' | 'attester'>;
 
 /** RFC 7591 §2: the method, and exactly the credential that it works with. */
 function readCredential(input: ManifestInput, kind: ClientKind, environment: Environment, prefix: string): Credential {
-  const { jwks: sent, jwksUri = '', tlsSubjectDn = '' } = input;
+  const { jwks: sent, jwksUri = '', tlsSubjectDn = '', attester = '' } = input;
   const hasKeys = sent !== undefined || jwksUri !== '';
   const authMethod = input.authMethod ?? (kind === 'app' && !hasKeys ? 'none' : 'private_key_jwt');
   if (authMethod === 'none' && kind !== 'app') throw metadata(`${prefix}auth_method: only an app may have none`);
@@ -89,6 +90,12 @@ function readCredential(input: ManifestInput, kind: ClientKind, environment: Env
   }
   if ((authMethod === 'tls_client_auth') !== (tlsSubjectDn !== '')) {
     throw metadata(`${prefix}tls_subject_dn: with tls_client_auth, and only then`);
+  }
+  if (isAttested(authMethod) !== (attester !== '')) {
+    throw metadata(`${prefix}attester: with attest_jwt_client_auth or attest_jwt_client_auth_dpop, and only then`);
+  }
+  if (isAttested(authMethod)) {
+    return { authMethod, jwks: { keys: [] }, attester: readServerAddress(attester, `${prefix}attester`, environment) };
   }
   if (authMethod === 'tls_client_auth') {
     return { authMethod, jwks: { keys: [] }, tlsSubjectDn: readDistinguishedName(tlsSubjectDn, prefix) };

@@ -50,6 +50,8 @@ const wireMethod: Record<AuthMethod, WireAuthMethod> = {
   client_secret_basic: WireAuthMethod.CLIENT_SECRET_BASIC,
   client_secret_post: WireAuthMethod.CLIENT_SECRET_POST,
   tls_client_auth: WireAuthMethod.TLS_CLIENT_AUTH,
+  attest_jwt_client_auth: WireAuthMethod.ATTEST_JWT_CLIENT_AUTH,
+  attest_jwt_client_auth_dpop: WireAuthMethod.ATTEST_JWT_CLIENT_AUTH_DPOP,
   none: WireAuthMethod.NONE,
 };
 

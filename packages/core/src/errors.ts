@@ -44,6 +44,28 @@ export const refusals = {
     retry: false,
   },
   use_dpop_nonce: { connect: 'unauthenticated', oauth: 'use_dpop_nonce', http: 400, exit: 4, retry: false },
+  // Attestation-based client authentication §7.4; the second with a challenge in its header.
+  invalid_client_attestation: {
+    connect: 'unauthenticated',
+    oauth: 'invalid_client_attestation',
+    http: 400,
+    exit: 4,
+    retry: false,
+  },
+  use_attestation_challenge: {
+    connect: 'unauthenticated',
+    oauth: 'use_attestation_challenge',
+    http: 400,
+    exit: 4,
+    retry: false,
+  },
+  use_fresh_attestation: {
+    connect: 'unauthenticated',
+    oauth: 'use_fresh_attestation',
+    http: 400,
+    exit: 4,
+    retry: false,
+  },
   authorization_pending: {
     connect: 'failed_precondition',
     oauth: 'authorization_pending',
@@ -161,6 +183,8 @@ export interface RefusalOptions {
   retryAfterMs?: number;
   /** The nonce that a DPoP proof should carry (RFC 9449 §8). */
   dpopNonce?: string;
+  /** The challenge that the proof of a client's instance should carry (attestation-based client authentication §6.1). */
+  attestationChallenge?: string;
   /** How the person should sign in again (RFC 9470 §3). */
   stepUp?: StepUp;
 }
@@ -178,6 +202,7 @@ export class Refusal extends Error {
   readonly detail: string;
   readonly retryAfterMs: number | undefined;
   readonly dpopNonce: string | undefined;
+  readonly attestationChallenge: string | undefined;
   readonly stepUp: StepUp | undefined;
 
   constructor(reason: Reason, detail: string, options: RefusalOptions = {}) {
@@ -186,6 +211,7 @@ export class Refusal extends Error {
     this.detail = detail;
     this.retryAfterMs = options.retryAfterMs;
     this.dpopNonce = options.dpopNonce;
+    this.attestationChallenge = options.attestationChallenge;
     this.stepUp = options.stepUp;
   }
 

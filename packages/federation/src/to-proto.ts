@@ -19,6 +19,7 @@ const wirePurpose: Record<AssertionPurpose, WirePurpose> = {
   id_jag: WirePurpose.ID_JAG,
   workload: WirePurpose.WORKLOAD,
   identity_chaining: WirePurpose.IDENTITY_CHAINING,
+  client_attestation: WirePurpose.CLIENT_ATTESTATION,
 };
 const wireStatus: Record<IssuerStatus, WireStatus> = {
   trusted: WireStatus.TRUSTED,
@@ -72,7 +73,8 @@ export function resourceServerToProto({ profile, resources, scopes, createdAtMs,
 /** @throws Refusal `invalid_request`. */
 export function purposeFromProto(wire: WirePurpose): AssertionPurpose {
   const purpose = assertionPurposes.find((one) => wirePurpose[one] === wire);
-  if (!purpose) throw new Refusal('invalid_request', 'purposes: ID_JAG, WORKLOAD or IDENTITY_CHAINING');
+  if (!purpose)
+    throw new Refusal('invalid_request', 'purposes: ID_JAG, WORKLOAD, IDENTITY_CHAINING or CLIENT_ATTESTATION');
   return purpose;
 }
 

@@ -80,6 +80,10 @@ function readTrustedIssuer(call: Call, input: TrustIssuerInput, { baseUrl, allow
   const issuer = readIssuer(input.issuer, 'issuer', allowLoopback);
   // ID-JAG §5: no access token for what this very issuer has asserted.
   if (issuer === issuerOf(baseUrl, call.caller.tenantSlug)) throw refuse('issuer', 'is this tenant itself');
+  // `sub` is a client of this tenant, whoever vouches for it: no name of another tenant is a part of it.
+  if (input.multiTenant && input.purposes.includes('client_attestation')) {
+    throw refuse('multi_tenant', 'not of an issuer that is trusted for client attestation');
+  }
   const ttlSeconds = input.assertionTtlSecondsMax || ttlSecondsDefault;
   if (ttlSeconds < ttlSecondsMin || ttlSeconds > ttlSecondsMost) {
     throw refuse('assertion_ttl_seconds_max', `0, or ${ttlSecondsMin} to ${ttlSecondsMost} seconds`);

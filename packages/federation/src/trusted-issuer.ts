@@ -2,7 +2,7 @@ import type { PublicJwks } from '@mono-auth/clients';
 import type { ClientId, GrantId } from '@mono-auth/core/ids';
 
 /** What assertions of an issuer may be used for. Who is trusted for one is trusted for no other. */
-export const assertionPurposes = ['id_jag', 'workload', 'identity_chaining'] as const;
+export const assertionPurposes = ['id_jag', 'workload', 'identity_chaining', 'client_attestation'] as const;
 export type AssertionPurpose = (typeof assertionPurposes)[number];
 
 export type IssuerStatus = 'trusted' | 'suspended' | 'removed';

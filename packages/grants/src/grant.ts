@@ -15,6 +15,8 @@ export interface Grant {
   readonly authTimeMs: number;
   /** Thumbprint of the key that its refresh tokens are bound to (RFC 9449 §5). */
   readonly dpopJkt: string | undefined;
+  /** The trust in whoever vouched for the client's instance when it began; undefined where nobody had to. */
+  readonly attesterId?: GrantId | undefined;
   /** Epoch of the tenant and head of its feed when it began. */
   readonly epoch: number;
   readonly feedSeq: number;
@@ -24,11 +26,17 @@ export interface Grant {
 }
 
 /** A grant as the feed judges it: everything that may have been taken away since it began. */
-export function handlesOf({ id, userId, clientId, sessionId, epoch, feedSeq }: Grant): RevocableClaims {
+export function handlesOf(grant: Grant): RevocableClaims {
+  const { id, userId, clientId, sessionId, epoch, feedSeq } = grant;
   return {
-    ...{ jti: id, sub: `user:${userId}`, client_id: clientId, sid: sessionId, grants: [id] },
+    ...{ jti: id, sub: `user:${userId}`, client_id: clientId, sid: sessionId, grants: grantsOf(grant) },
     ...{ ep: epoch, fs: feedSeq },
   };
+}
+
+/** What its tokens carry in `grants`: they die with it, and with the trust that it began by. */
+export function grantsOf({ id, attesterId }: Pick<Grant, 'id' | 'attesterId'>): GrantId[] {
+  return attesterId === undefined ? [id] : [id, attesterId];
 }
 
 /**

@@ -19,6 +19,8 @@ export interface SecurityPolicy {
   readonly pushedRequestsRequired: boolean;
   /** Assertions across domains, which are drafts: jwt-bearer grants, ID-JAG, identity chaining, transaction tokens. */
   readonly idJag: boolean;
+  /** Clients whose instances an attester vouches for, which is a draft. */
+  readonly clientAttestation: boolean;
 }
 
 /** `review`: each waits as a draft for its approval. `allowed`: public apps, with a person's consent. */
@@ -38,6 +40,7 @@ const defaults: SecurityPolicy = {
   metadataDocumentClients: 'allowed',
   pushedRequestsRequired: false,
   idJag: false,
+  clientAttestation: false,
 };
 
 /** A policy and what a change of it is based on. */

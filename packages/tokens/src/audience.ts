@@ -16,7 +16,9 @@ export interface Audience {
  * @throws Refusal `invalid_target` (RFC 8707 §2).
  */
 export async function requireEnvironment(session: GrantSession, identifier: string): Promise<Audience> {
-  const { deps, tx, tenant, client } = session;
+  const { deps, tx, tenant, client, instance } = session;
+  // Whoever is vouched for goes nowhere that the attester is not trusted with.
+  if (instance && !instance.attester.audiences.includes(identifier)) throw unreachable();
   const isOfMachines = client.kind === 'host' || client.kind === 'service';
   if (identifier === rpcAudienceOf(deps.baseUrl, tenant.slug) || identifier === tenant.issuer) {
     if (client.environment !== 'production' && !isOfMachines) throw unreachable();

@@ -4,20 +4,34 @@ import { type Reason, Refusal } from '@mono-auth/core/errors';
 import { type Call, callerWithoutToken, type Principal } from '@mono-auth/core/principal';
 import type { Confirmation } from '@mono-auth/core/token-claims';
 import type { TenantTx } from '@mono-auth/database';
-import type { Purse } from '@mono-auth/minting';
+import { intersectScope, type Purse } from '@mono-auth/minting';
 import type { DpopProof } from '@mono-auth/sdk/dpop-proof';
 import { readSecurityPolicy } from '@mono-auth/tenants';
+import { mintThrough } from './attestation/mint-through.ts';
+import { type AttestedInstance, proveInstance } from './attestation/prove-instance.ts';
+import { readAttestation, type ShownAttestation } from './attestation/read-attestation.ts';
 import type { GrantDeps } from './deps.ts';
 import { readProof } from './dpop/read-proof.ts';
 import { useUpProof } from './dpop/use-up-proof.ts';
 import type { Attempt, FormRequest, GrantSession, Unproven } from './grant-session.ts';
 
-/** Client authentication (RFC 6749 §2.3), and who the client is. Inside `deps.remoteKeys.withKeys`. */
+interface ProvenClient {
+  readonly client: Client;
+  readonly principal: Principal;
+  readonly instance?: AttestedInstance | undefined;
+}
+
+/**
+ * Client authentication (RFC 6749 §2.3), and who the client is. Inside `deps.remoteKeys.withKeys`.
+ * @param shown by an instance of the client, read before the transaction.
+ */
 export async function authenticate(
   { runtime, remoteKeys, noteSecretUse }: Pick<GrantDeps, 'runtime' | 'remoteKeys' | 'noteSecretUse'>,
   tx: TenantTx,
   { tenant, form, authorization, origin }: FormRequest,
-): Promise<{ client: Client; principal: Principal }> {
+  shown: ShownAttestation | undefined,
+): Promise<ProvenClient> {
+  const proof = shown && proveInstance({ runtime, remoteKeys }, shown);
   const client = await clientAuthentication.authenticateClient(
     tx,
     { runtime, remoteKeys, noteSecretUse, issuer: tenant.issuer },
@@ -28,9 +42,14 @@ export async function authenticate(
       client_secret: form.get('client_secret'),
       authorization,
       certificate: origin.possession?.certificate,
+      instance: proof,
     },
   );
-  return { client, principal: principalOf(client) };
+  const instance = proof?.attested;
+  if (!instance) return { client, principal: principalOf(client) };
+  // Whoever is vouched for has no more than the attester is trusted with.
+  const scopes = intersectScope(client.scopes, instance.attester.scopes);
+  return { client: { ...client, scopes }, principal: principalOf(client), instance };
 }
 
 interface GrantHandling {
@@ -55,6 +74,8 @@ export async function withGrantSession<T>(
   // Before anything is used up: whoever is only asked for a nonce comes again with the same code or assertion, and leaves
   // no evidence, because nothing was decided.
   const proof = await readProof(deps, request).catch(heldUnless('use_dpop_nonce'));
+  const { attestation: headers } = request;
+  const shown = headers && (await readShown(deps, { ...request, headers }, proof));
   let call = callOf(deps, request, 'anonymous:', undefined);
   const decide = async (tx: TenantTx, purse: Purse): Promise<{ granted: T } | { refused: Refusal }> => {
     // What it had changed before it was given up, to be made again, was undone.
@@ -62,14 +83,28 @@ export async function withGrantSession<T>(
     const context = await deps.minter.begin(tx, purse);
     try {
       if (proof instanceof Refusal) throw proof;
+      if (shown instanceof Refusal) throw shown;
       const ceilings = await readSecurityPolicy(tx);
-      const found = await identify?.({ ...request, deps, tx, ceilings });
-      const proven = found && { client: found, principal: principalOf(found) };
-      const { client, principal } = proven ?? (await authenticate(deps, tx, request));
+      const found = await identify?.({ ...request, deps, tx, ceilings, shown });
+      const proven: ProvenClient | undefined = found && { client: found, principal: principalOf(found) };
+      const { client, principal, instance } = proven ?? (await authenticate(deps, tx, request, shown));
       call = callOf(deps, request, principal, client);
       if (proof) await useUpProof(tx, proof);
       const binding = { dpopJkt: proof?.jkt, confirmation: confirmationOf(client, request.origin, proof) };
-      const known = { ...binding, deps, tx, context, client, principal, call, attempt, ceilings };
+      const minting = instance ? { ...deps, minter: mintThrough(deps.minter, instance.attester.id) } : deps;
+      const known = {
+        ...binding,
+        deps: minting,
+        tx,
+        context,
+        client,
+        principal,
+        call,
+        attempt,
+        ceilings,
+        shown,
+        instance,
+      };
       return { granted: await work({ ...request, ...known }) };
     } catch (error) {
       if (!isAnswer(error) || attempt.changed) throw error;
@@ -91,6 +126,16 @@ export async function withGrantSession<T>(
   });
   if ('refused' in outcome) throw outcome.refused;
   return outcome.granted;
+}
+
+/** As for a nonce: whoever is only asked for a challenge comes again, and leaves no evidence. */
+async function readShown(
+  deps: GrantDeps,
+  request: Parameters<typeof readAttestation>[1],
+  proof: DpopProof | Refusal | undefined,
+): Promise<ShownAttestation | Refusal | undefined> {
+  if (proof instanceof Refusal) return undefined;
+  return readAttestation(deps, request, proof).catch(heldUnless('use_attestation_challenge'));
 }
 
 /** RFC 9449 §6.1, RFC 8705 §3.1: tokens are bound to every key that the client has proven to hold. */

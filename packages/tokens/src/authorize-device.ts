@@ -22,13 +22,13 @@ export interface DeviceResponse {
 /** RFC 8628 §3.1: a device asks for a code that its person decides about elsewhere. */
 export async function authorizeDevice(deps: TokenDeps, request: FormRequest): Promise<DeviceResponse> {
   const work = async (session: GrantSession): Promise<DeviceResponse> => {
-    const { tx, tenant, client, dpopJkt, attempt } = session;
+    const { tx, tenant, client, dpopJkt, instance, attempt } = session;
     requireGrantType(session, 'urn:ietf:params:oauth:grant-type:device_code');
     const scopes = requestedScope(session);
     const resources = await requestedResources(session);
     attempt.changed = true;
     const started = await deviceAuthorizations.startDeviceAuthorization(tx, deps.runtime, {
-      ...{ clientId: client.id, scopes, resources, dpopJkt },
+      ...{ clientId: client.id, scopes, resources, dpopJkt: dpopJkt ?? instance?.jkt },
       userCodeKey: deps.userCodeKey(tenant.id),
     });
     const page = `${tenant.issuer}/device`;

@@ -13,6 +13,7 @@ import type { Minter } from '@mono-auth/minting';
 import type { PolicySource } from '@mono-auth/policy';
 import type { Tenant, TenantDirectory } from '@mono-auth/tenants';
 import type { Ingress } from '@mono-auth/transport';
+import type { AttestationDeps } from './attestation/read-attestation.ts';
 import type { Form } from './form.ts';
 import type { AuthorizationCodes, People } from './people.ts';
 import type { EndpointName } from './served-endpoints.ts';
@@ -37,7 +38,7 @@ export interface BearerDeps extends VerifierDeps, DpopDeps {
 }
 
 /** What it takes to answer a grant. */
-export interface GrantDeps extends VerifierDeps, DpopDeps {
+export interface GrantDeps extends VerifierDeps, DpopDeps, AttestationDeps {
   readonly database: Database;
   readonly minter: Minter;
   readonly policies: PolicySource;
@@ -68,6 +69,7 @@ export interface IssuerPolicy {
   readonly pushedRequestsRequired: boolean;
   /** Assertions across domains. */
   readonly idJag: boolean;
+  readonly clientAttestation: boolean;
 }
 
 export interface MetadataDeps {

@@ -41,6 +41,7 @@ export const openIssuer = {
     metadataDocuments: true,
     pushedRequestsRequired: false,
     idJag: false,
+    clientAttestation: false,
   }),
   readUser: async () => undefined,
 } satisfies Partial<TokenDeps>;

@@ -3,6 +3,7 @@ import { asRefusal, notFound, Refusal } from '@mono-auth/core/errors';
 import { isId, type TenantId } from '@mono-auth/core/ids';
 import type { Tenant } from '@mono-auth/tenants';
 import type { Ingress } from '@mono-auth/transport';
+import { attestationHeadersOf, whereServed } from './attestation/attestation-headers.ts';
 import type { GrantDeps, TokenDeps } from './deps.ts';
 import { type Form, formBytesMax, formOf } from './form.ts';
 import type { FormRequest } from './grant-session.ts';
@@ -23,12 +24,15 @@ export interface ExchangeDeps extends GrantDeps, Pick<TokenDeps, 'tenants' | 'pr
 export async function exchangeToken(
   deps: ExchangeDeps,
   ingress: Ingress,
-  authorization: string | undefined,
+  headers: Headers,
   parameters: ExchangeParameters,
 ): Promise<{ readonly request: FormRequest; readonly answer: TokenResponse }> {
   const form = readParameters(parameters);
   const tenant = await tenantOf(deps, ingress, form.get('subject_token'));
-  const request = { tenant, form, authorization, origin: ingress };
+  const authorization = headers.get('authorization') ?? undefined;
+  const sent = attestationHeadersOf(headers);
+  const attestation = sent && (await whereServed(deps, tenant.id, sent));
+  const request = { tenant, form, authorization, attestation, origin: ingress };
   await deps.prepareClient?.(tenant, form, ingress);
   return { request, answer: await dispatchGrant(deps, request) };
 }

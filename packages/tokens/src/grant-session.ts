@@ -5,6 +5,9 @@ import type { Confirmation } from '@mono-auth/core/token-claims';
 import type { TenantTx } from '@mono-auth/database';
 import type { MintContext } from '@mono-auth/minting';
 import type { Tenant } from '@mono-auth/tenants';
+import type { AttestationHeaders } from './attestation/attestation-headers.ts';
+import type { AttestedInstance } from './attestation/prove-instance.ts';
+import type { ShownAttestation } from './attestation/read-attestation.ts';
 import type { Ceilings } from './ceilings.ts';
 import type { GrantDeps, Origin } from './deps.ts';
 import type { Form } from './form.ts';
@@ -15,6 +18,8 @@ export interface FormRequest {
   readonly form: Form;
   /** The header of this name, by which a client may authenticate. */
   readonly authorization: string | undefined;
+  /** The headers by which an instance of a client may authenticate, where the tenant has that. */
+  readonly attestation?: AttestationHeaders | undefined;
   readonly origin: Origin;
 }
 
@@ -23,6 +28,8 @@ export interface Unproven extends FormRequest {
   readonly deps: GrantDeps;
   readonly tx: TenantTx;
   readonly ceilings: Ceilings;
+  /** What an instance of a client has shown of itself. */
+  readonly shown: ShownAttestation | undefined;
 }
 
 /** What the policy said, as tokens and evidence carry it. */
@@ -57,4 +64,12 @@ export interface GrantSession extends FormRequest {
   readonly dpopJkt: string | undefined;
   /** What tokens are bound to (`cnf`): that key, or the certificate that the client authenticates with. */
   readonly confirmation: Confirmation | undefined;
+  readonly shown: ShownAttestation | undefined;
+  /** The instance of the client that asks, where an attester vouches for it; refresh tokens are bound to its key. */
+  readonly instance: AttestedInstance | undefined;
+}
+
+/** Whether the client has proven this key: by DPoP, or as the instance that holds it. */
+export function hasProven({ dpopJkt, instance }: Pick<GrantSession, 'dpopJkt' | 'instance'>, jkt: string): boolean {
+  return jkt === dpopJkt || jkt === instance?.jkt;
 }

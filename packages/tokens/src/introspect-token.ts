@@ -1,9 +1,9 @@
 import { type Client, livingResources } from '@mono-auth/clients';
 import { jwtSyntax } from '@mono-auth/core/encoding';
 import { asRefusal, Refusal } from '@mono-auth/core/errors';
-import { readTenant, type Tenant } from '@mono-auth/tenants';
+import type { Tenant } from '@mono-auth/tenants';
 import { soleAudience, type VerifiedClaims } from './access-token.ts';
-import { authenticate } from './authenticate-in-transaction.ts';
+import { authenticateCaller } from './authenticate-caller.ts';
 import type { RefreshTokenFacts, TokenDeps, VerifierDeps } from './deps.ts';
 import { required } from './form.ts';
 import type { FormRequest } from './grant-session.ts';
@@ -46,15 +46,10 @@ export async function introspectToken(
   request: FormRequest,
 ): Promise<{ readonly client: Client; readonly introspection: Introspection }> {
   const token = required(request.form, 'token');
-  const { client, tenant } = await deps.remoteKeys.withKeys(() =>
-    deps.database.forTenant(request.tenant.id, async (tx) => {
-      const { client } = await authenticate(deps, tx, request);
-      if (client.manifest?.authMethod === 'none') {
-        throw new Refusal('invalid_client', 'client authentication failed', { cause: 'a public client' });
-      }
-      return { client, tenant: await readTenant(tx) };
-    }),
-  );
+  const { client, tenant } = await authenticateCaller(deps, request);
+  if (client.manifest?.authMethod === 'none') {
+    throw new Refusal('invalid_client', 'client authentication failed', { cause: 'a public client' });
+  }
   return { client, introspection: await introspect(deps, tenant, client, token) };
 }
 

@@ -37,6 +37,15 @@ export async function requireLiveGrant({ deps, tx, tenant, context }: GrantSessi
   if (isRevoked || epoch !== context.tenant.epoch || !(await deps.people.isActive(tenant.id, userId))) throw ended();
 }
 
+/**
+ * Whether the client has proven the key that refresh tokens of the grant are bound to (RFC 9449 §5). An instance that somebody
+ * vouches for has nothing of a grant that is bound to no key (attestation-based client authentication §10.3).
+ */
+export function holdsKeyOf({ dpopJkt, instance }: GrantSession, grant: Grant): boolean {
+  if (instance) return grant.dpopJkt === instance.jkt;
+  return grant.dpopJkt === undefined || grant.dpopJkt === dpopJkt;
+}
+
 /** The person's role now. @throws Refusal `invalid_grant` for somebody who is no member any more. */
 export async function requireMember({ tx }: Pick<GrantSession, 'tx'>, userId: UserId): Promise<TenantRole> {
   const role = await memberRole(tx, userId);

@@ -78,13 +78,35 @@ describe('an issuer that serves everything', () => {
 
   test('follows the policy of its tenant: registration only when it is on, the others as they are', async () => {
     expect(await authorizationServerMetadata(full, acme)).not.toHaveProperty('registration_endpoint');
-    const policy = { registration: true, metadataDocuments: false, pushedRequestsRequired: true, idJag: false };
+    const policy = {
+      registration: true,
+      metadataDocuments: false,
+      pushedRequestsRequired: true,
+      idJag: false,
+      clientAttestation: false,
+    };
     expect(await authorizationServerMetadata({ ...full, readIssuerPolicy: async () => policy }, acme)).toMatchObject({
       registration_endpoint: `${issuer}/oauth2/register`,
       client_id_metadata_document_supported: false,
       require_pushed_authorization_requests: true,
     });
   });
+});
+
+test('attestation is offered where the policy of the tenant has it, and not told of anywhere else (-10 §8)', async () => {
+  const policy = { ...(await openIssuer.readIssuerPolicy()), clientAttestation: true };
+  const served = [...deps.served, 'challenge'] as const;
+  const on = await authorizationServerMetadata({ ...deps, served, readIssuerPolicy: async () => policy }, acme);
+  const methods = ['attest_jwt_client_auth', 'attest_jwt_client_auth_dpop'];
+  expect(on).toMatchObject({
+    challenge_endpoint: `${issuer}/oauth2/challenge`,
+    token_endpoint_auth_methods_supported: [...confidential, ...methods, 'none'],
+    introspection_endpoint_auth_methods_supported: [...confidential, ...methods],
+    client_attestation_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
+    client_attestation_pop_signing_alg_values_supported: ['ES256', 'RS256', 'EdDSA'],
+  });
+  const off = await authorizationServerMetadata({ ...deps, served }, acme);
+  expect(JSON.stringify(off)).not.toMatch(/attest|challenge_endpoint/);
 });
 
 test('certificates are offered where a proxy is trusted with them, and nowhere else', async () => {

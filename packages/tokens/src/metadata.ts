@@ -2,7 +2,7 @@ import { permissionsOf } from '@mono-auth/core/permissions';
 import { issuerOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { dpopAlgorithms } from '@mono-auth/core/token-claims';
 import type { Tenant } from '@mono-auth/tenants';
-import type { MetadataDeps } from './deps.ts';
+import type { IssuerPolicy, MetadataDeps } from './deps.ts';
 import { supportedGrantTypes } from './grants/dispatch-grant.ts';
 import { chainedGrantTokenType, idJagTokenType } from './grants/token-types.ts';
 import { introspectionAlg } from './introspection-jwt.ts';
@@ -13,6 +13,7 @@ import { claimsOfScope } from './user-claims.ts';
 const assertionAlgorithms = ['ES256', 'RS256', 'EdDSA'] as const;
 /** A client shows these wherever it authenticates; `none` besides where a public client has business. */
 const confidentialMethods = ['private_key_jwt', 'client_secret_basic', 'client_secret_post'];
+const attestedMethods = ['attest_jwt_client_auth', 'attest_jwt_client_auth_dpop'];
 const publicClientEndpoints: readonly EndpointName[] = ['token', 'revocation'];
 
 export interface AuthorizationServerMetadata {
@@ -27,6 +28,12 @@ const acrossDomains = {
   authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
 };
 
+/** Attestation-based client authentication §8. Which attesters are trusted is nobody's to know. */
+const attestation = {
+  client_attestation_signing_alg_values_supported: assertionAlgorithms,
+  client_attestation_pop_signing_alg_values_supported: assertionAlgorithms,
+};
+
 type Named = Pick<Tenant, 'id' | 'slug'>;
 
 /** RFC 8414 §2. It names what this issuer really does, and nothing else. */
@@ -36,19 +43,24 @@ export async function authorizationServerMetadata(
 ): Promise<AuthorizationServerMetadata> {
   const issuer = issuerOf(deps.baseUrl, tenant.slug);
   const policy = await deps.readIssuerPolicy(tenant.id);
-  const served = deps.served.filter((name) => name !== 'registration' || policy.registration);
+  const wanted: Partial<Record<EndpointName, boolean>> = {
+    registration: policy.registration,
+    challenge: policy.clientAttestation,
+  };
+  const served = deps.served.filter((name) => wanted[name] !== false);
   const serves = (name: EndpointName) => served.includes(name);
   const hasCode = serves('authorization');
   return {
     issuer,
     token_endpoint: `${issuer}${endpointPaths.token}`,
     ...Object.fromEntries(served.map((name) => [`${name}_endpoint`, `${issuer}${endpointPaths[name]}`])),
-    ...authenticationOf(deps, 'token'),
-    ...authenticationOf(deps, 'introspection'),
-    ...authenticationOf(deps, 'revocation'),
+    ...authenticationOf(deps, policy, 'token'),
+    ...authenticationOf(deps, policy, 'introspection'),
+    ...authenticationOf(deps, policy, 'revocation'),
     jwks_uri: `${issuer}/jwks`,
     grant_types_supported: supportedGrantTypes(policy),
     ...(policy.idJag && acrossDomains),
+    ...(policy.clientAttestation && attestation),
     // Must be there, and is empty while no authorization endpoint is served (§2).
     response_types_supported: hasCode ? ['code'] : [],
     ...(hasCode && { response_modes_supported: ['query'], authorization_response_iss_parameter_supported: true }),
@@ -89,11 +101,16 @@ function issuerScopes(): string[] {
   return ['openid', 'profile', 'email', 'offline_access'];
 }
 
-function authenticationOf(deps: MetadataDeps, name: EndpointName): Record<string, unknown> {
+function authenticationOf(
+  deps: MetadataDeps,
+  { clientAttestation }: IssuerPolicy,
+  name: EndpointName,
+): Record<string, unknown> {
   return {
     [`${name}_endpoint_auth_methods_supported`]: [
       ...confidentialMethods,
       ...(deps.clientCertificates ? ['tls_client_auth'] : []),
+      ...(clientAttestation ? attestedMethods : []),
       ...(publicClientEndpoints.includes(name) ? ['none'] : []),
     ],
     [`${name}_endpoint_auth_signing_alg_values_supported`]: assertionAlgorithms,

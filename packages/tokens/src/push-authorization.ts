@@ -20,12 +20,12 @@ export interface PushedResponse {
 /** RFC 9126 §2: the parameters of an authorization request over the back channel, kept for their client, to be used once. */
 export async function pushAuthorization(deps: TokenDeps, request: FormRequest): Promise<PushedResponse> {
   const work = async (session: GrantSession): Promise<PushedResponse> => {
-    const { tx, tenant, client, form, dpopJkt, attempt } = session;
+    const { tx, tenant, client, form, attempt } = session;
     // §2.1: MUST be rejected.
     if (form.get('request_uri') !== undefined)
       throw new Refusal('invalid_request', 'request_uri: not in a pushed request');
     requireGrantType(session, 'authorization_code');
-    const parameters = parametersOf(form, client, dpopJkt);
+    const parameters = parametersOf(session);
     if (deps.checkAuthorization) await deps.checkAuthorization(tenant, client, toSearchParams(parameters));
     else checkParameters(client, form);
     attempt.changed = true;
@@ -40,18 +40,20 @@ export async function pushAuthorization(deps: TokenDeps, request: FormRequest): 
 
 type PushedParameters = Record<string, string | readonly string[]>;
 
-function parametersOf(form: Form, client: Client, dpopJkt: string | undefined): PushedParameters {
+function parametersOf({ form, client, dpopJkt, instance }: GrantSession): PushedParameters {
   const asked = form.get('dpop_jkt');
   // RFC 9449 §10.1: the key proven here is the one that the code will be bound to.
   if (dpopJkt !== undefined && asked !== undefined && asked !== dpopJkt) {
     throw new Refusal('invalid_dpop_proof', 'dpop_jkt: is not that of the proof');
   }
+  // Attestation-based client authentication §10.4: the code is for the instance that has asked for it.
+  const proven = dpopJkt ?? (asked === undefined ? instance?.jkt : undefined);
   const names = form.names().filter((name) => !credentials.has(name));
   const sent = names.map((name) => [name, form.all(name).length > 1 ? form.all(name) : form.get(name)] as const);
   return {
     ...(Object.fromEntries(sent) as PushedParameters),
     client_id: client.externalId ?? client.id,
-    ...(dpopJkt !== undefined && { dpop_jkt: dpopJkt }),
+    ...(proven !== undefined && { dpop_jkt: proven }),
   };
 }
 

@@ -2,8 +2,8 @@ import type { Client } from '@mono-auth/clients';
 import { jwtSyntax } from '@mono-auth/core/encoding';
 import { Refusal } from '@mono-auth/core/errors';
 import type { TokenId } from '@mono-auth/core/ids';
-import { readTenant } from '@mono-auth/tenants';
-import { authenticate, callOf } from './authenticate-in-transaction.ts';
+import { authenticateCaller } from './authenticate-caller.ts';
+import { callOf } from './authenticate-in-transaction.ts';
 import type { TokenDeps } from './deps.ts';
 import { required } from './form.ts';
 import type { FormRequest } from './grant-session.ts';
@@ -17,12 +17,7 @@ import { readActiveToken } from './introspect-token.ts';
  */
 export async function revokeToken(deps: TokenDeps, request: FormRequest): Promise<void> {
   const token = required(request.form, 'token');
-  const { tenant, client, principal } = await deps.remoteKeys.withKeys(() =>
-    deps.database.forTenant(request.tenant.id, async (tx) => ({
-      tenant: await readTenant(tx),
-      ...(await authenticate(deps, tx, request)),
-    })),
-  );
+  const { tenant, client, principal } = await authenticateCaller(deps, request);
   const call = callOf(deps, request, principal, client);
   if (!jwtSyntax.test(token)) {
     const found = await deps.refreshTokens?.read(tenant.id, token);

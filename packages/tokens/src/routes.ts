@@ -4,6 +4,7 @@ import { toBearerError, toOAuthError } from '@mono-auth/transport';
 import { type Context, Hono } from 'hono';
 import { accepts } from 'hono/accepts';
 import { bodyLimit } from 'hono/body-limit';
+import { answerChallenge } from './attestation/answer-challenge.ts';
 import { authorizeDevice } from './authorize-device.ts';
 import { browserAccess } from './browser-access.ts';
 import type { TokenDeps } from './deps.ts';
@@ -50,6 +51,10 @@ export function tokenRoutes(deps: TokenDeps): Hono {
     const request = await readRequest(deps, c);
     const answer = await authorizeDevice(deps, request);
     return c.json(answer, 200, { ...noStore, ...(await nextNonce(deps, request)) });
+  });
+  app.post(endpointPaths.challenge, async (c) => {
+    const { body, headers } = await answerChallenge(deps, await tenantOf(deps, c));
+    return c.json(body, 200, { ...noStore, ...headers });
   });
   app.post(endpointPaths.introspection, (c) => answerIntrospection(deps, c));
   app.post(endpointPaths.revocation, async (c) => {

@@ -8,7 +8,8 @@ export type EndpointName =
   | 'pushed_authorization_request'
   | 'device_authorization'
   | 'end_session'
-  | 'registration';
+  | 'registration'
+  | 'challenge';
 
 export const endpointPaths: Readonly<Record<EndpointName, string>> = {
   token: '/oauth2/token',
@@ -20,6 +21,7 @@ export const endpointPaths: Readonly<Record<EndpointName, string>> = {
   device_authorization: '/oauth2/device_authorization',
   end_session: '/oauth2/end_session',
   registration: '/oauth2/register',
+  challenge: '/oauth2/challenge',
 };
 
 /**
@@ -33,4 +35,5 @@ export const browserEndpoints: readonly EndpointName[] = [
   'pushed_authorization_request',
   'device_authorization',
   'registration',
+  'challenge',
 ];

@@ -14,8 +14,7 @@ import { noStore } from './no-store.ts';
 export function tokenService(deps: BearerDeps & ExchangeDeps & ExplainDeps) {
   return {
     async exchange(message: ExchangeRequest, context: DirectContext) {
-      const authorization = context.requestHeader.get('authorization') ?? undefined;
-      const exchanged = await exchangeToken(deps, ingressOf(context), authorization, parametersOf(message));
+      const exchanged = await exchangeToken(deps, ingressOf(context), context.requestHeader, parametersOf(message));
       const headers = { ...noStore, ...(await nextNonce(deps, exchanged.request)) };
       for (const [name, value] of Object.entries(headers)) context.responseHeader.set(name, value);
       const { access_token, issued_token_type = '', token_type, expires_in, scope = '' } = exchanged.answer;

@@ -37,6 +37,7 @@ export interface TenantBench {
   readonly policies: PolicySource;
   readonly tenants: TenantDirectory;
   readonly dpopNonces: NonceWindow;
+  readonly attestationChallenges: NonceWindow;
   readonly remoteKeys: clientAuthentication.RemoteKeys;
   readonly noteSecretUse: clientAuthentication.NoteSecretUse;
   readonly home: Tenant;
@@ -73,6 +74,7 @@ export async function openTenantBench({
     });
   }
   const minter = openMinter({ database, runtime, keys, feed, baseUrl });
+  const nonceGround = { ephemeral: createPostgresEphemeral({ database, runtime }), runtime, secret: kek };
   const callAt = (tenant: Tenant) => ({ runtime, caller: systemCaller(tenant, newId(runtime, 'req')) });
 
   return {
@@ -83,10 +85,8 @@ export async function openTenantBench({
     feed,
     minter,
     policies: createPolicySource({ database }),
-    dpopNonces: createNonceWindow(
-      { ephemeral: createPostgresEphemeral({ database, runtime }), runtime, secret: kek },
-      { kind: 'dpop_proof', windowMs: 120_000 },
-    ),
+    dpopNonces: createNonceWindow(nonceGround, { kind: 'dpop_proof', windowMs: 120_000 }),
+    attestationChallenges: createNonceWindow(nonceGround, { kind: 'attestation_challenge', windowMs: 120_000 }),
     noteSecretUse: clientAuthentication.secretUseNoter(database),
     remoteKeys: new clientAuthentication.RemoteKeys(runtime, { allowLoopback: true }),
     tenants,

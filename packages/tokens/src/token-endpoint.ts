@@ -2,6 +2,7 @@ import { asRefusal, notFound } from '@mono-auth/core/errors';
 import { parseSlug } from '@mono-auth/core/tenant-slug';
 import type { Tenant } from '@mono-auth/tenants';
 import { toOAuthError } from '@mono-auth/transport';
+import { attestationHeadersOf, whereServed } from './attestation/attestation-headers.ts';
 import type { TokenDeps } from './deps.ts';
 import { nextNonce } from './dpop/next-nonce.ts';
 import { readForm } from './form.ts';
@@ -34,7 +35,9 @@ export async function readFormRequest(deps: TokenDeps, slug: string, request: Re
   const tenant = await requireTenant(deps, slug);
   const form = await readForm(request);
   const authorization = request.headers.get('authorization') ?? undefined;
-  return { tenant, form, authorization, origin: deps.originOf(request) };
+  const sent = attestationHeadersOf(request.headers);
+  const attestation = sent && (await whereServed(deps, tenant.id, sent));
+  return { tenant, form, authorization, attestation, origin: deps.originOf(request) };
 }
 
 /** One that is still being set up, or does not exist, is answered alike. @throws Refusal `not_found`. */

@@ -3,7 +3,7 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type ContextValues, createContextKey, type Interceptor } from '@connectrpc/connect';
 import { asRefusal, type Reason, Refusal } from '@mono-auth/core/errors';
 import { ErrorInfoSchema, RetryInfoSchema } from '@mono-auth/proto/google/rpc/error_details';
-import { asksForProof, dpopChallenge } from './challenge.ts';
+import { asksForProof, attestationChallengeHeader, dpopChallenge } from './challenge.ts';
 
 /** `error_info.domain` of every refusal. */
 const domain = 'monoauth';
@@ -39,6 +39,8 @@ export function toConnectError(refusal: Refusal, extra: ConnectError['details'] 
   // RFC 9449 §7.1 and §9, over any wire: what kind of token is asked for, and with which nonce.
   if (asksForProof(refusal)) error.metadata.set('www-authenticate', dpopChallenge(refusal));
   if (refusal.dpopNonce !== undefined) error.metadata.set('dpop-nonce', refusal.dpopNonce);
+  const { attestationChallenge } = refusal;
+  if (attestationChallenge !== undefined) error.metadata.set(attestationChallengeHeader, attestationChallenge);
   error.details.push({
     desc: ErrorInfoSchema,
     value: create(ErrorInfoSchema, { reason: refusal.reason, domain, metadata: { retryable: String(row.retry) } }),

@@ -65,6 +65,13 @@ test('a proof that is asked for is asked for with its scheme and its nonce, at a
   }
 });
 
+test('a challenge for the proof of a client’s instance goes out with its refusal, over any wire', () => {
+  const refusal = new Refusal('use_attestation_challenge', 'why', { attestationChallenge: 'c-1' });
+  const answer = toOAuthError(refusal);
+  expect([answer.status, answer.headers.get('oauth-client-attestation-challenge')]).toEqual([400, 'c-1']);
+  expect(toConnectError(refusal).metadata.get('oauth-client-attestation-challenge')).toBe('c-1');
+});
+
 test('a resource asks for a token without naming an error when none came, and names the missing scope (RFC 6750 §3)', () => {
   const header = (reason: 'not_authenticated' | 'insufficient_scope', tokenPresent: boolean): string | null =>
     toBearerError(new Refusal(reason, 'why'), { tokenPresent, scope: 'feed:follow' }).headers.get('www-authenticate');

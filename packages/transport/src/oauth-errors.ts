@@ -1,5 +1,5 @@
 import { asRefusal, type Refusal } from '@mono-auth/core/errors';
-import { asksForProof, describe, dpopChallenge } from './challenge.ts';
+import { asksForProof, attestationChallengeHeader, describe, dpopChallenge } from './challenge.ts';
 
 /** `Retry-After` when the refusal does not say, seconds. */
 const retryAfterSecondsDefault = 1;
@@ -14,6 +14,8 @@ export function toOAuthError(error: unknown, options: { challenge?: 'Basic' | 'B
   const headers = new Headers({ 'content-type': 'application/json', 'cache-control': 'no-store', pragma: 'no-cache' });
   if (row.http === 401 && options.challenge) headers.set('www-authenticate', challengeOf(refusal, options.challenge));
   if (refusal.dpopNonce !== undefined) headers.set('dpop-nonce', refusal.dpopNonce);
+  const { attestationChallenge } = refusal;
+  if (attestationChallenge !== undefined) headers.set(attestationChallengeHeader, attestationChallenge);
   if (row.retry)
     headers.set('retry-after', String(Math.ceil((refusal.retryAfterMs ?? 0) / 1000) || retryAfterSecondsDefault));
   const { maxAgeSeconds, acrValues } = refusal.stepUp ?? {};

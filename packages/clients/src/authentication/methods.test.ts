@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { authenticateClient } from '../authenticate-client.ts';
 import type { Client } from '../client.ts';
 import { createClient } from '../create-client.ts';
-import type { AuthMethod } from '../manifest.ts';
+import type { AttestedMethod, AuthMethod } from '../manifest.ts';
 import type { ClientAuthentication } from './credentials.ts';
 import { RemoteKeys } from './remote-keys.ts';
 
@@ -39,6 +39,8 @@ beforeAll(async () => {
     'client_secret_basic',
     'client_secret_post',
     'tls_client_auth',
+    'attest_jwt_client_auth',
+    'attest_jwt_client_auth_dpop',
     'none',
   ] as const) {
     clients[method] = await makeClient(one, method);
@@ -104,12 +106,21 @@ async function assertionOf({ id }: Client): Promise<ClientAuthentication> {
   };
 }
 
+/** An instance that everybody above vouches for. */
+const vouchedFor =
+  (method: AttestedMethod) =>
+  ({ id }: Client): ClientAuthentication => ({
+    instance: { clientName: id, method, prove: async () => {}, useUp: async () => {} },
+  });
+
 /** What a client of each method rightly sends. */
 const proofs: Record<AuthMethod, (client: Client) => ClientAuthentication | Promise<ClientAuthentication>> = {
   private_key_jwt: assertionOf,
   client_secret_basic: ({ id }) => ({ authorization: basic(id, secretOf('client_secret_basic')) }),
   client_secret_post: ({ id }) => ({ client_id: id, client_secret: secretOf('client_secret_post') }),
   tls_client_auth: ({ id }) => ({ client_id: id, certificate }),
+  attest_jwt_client_auth: vouchedFor('attest_jwt_client_auth'),
+  attest_jwt_client_auth_dpop: vouchedFor('attest_jwt_client_auth_dpop'),
   none: ({ id }) => ({ client_id: id === clients.none.id ? externalId : id }),
 };
 const methods = Object.keys(proofs) as AuthMethod[];
@@ -187,10 +198,14 @@ test('two methods at once are an invalid request, whichever they are', async () 
   const post = { client_id: clients.client_secret_post.id, client_secret: secretOf('client_secret_post') };
   const header = { authorization: basic(post.client_id, post.client_secret) };
   const assertion = await assertionOf(clients.private_key_jwt);
+  const instance = vouchedFor('attest_jwt_client_auth')(clients.attest_jwt_client_auth);
   for (const both of [
     { ...post, ...header },
     { ...post, ...assertion },
     { ...header, ...assertion },
+    { ...post, ...instance },
+    { ...header, ...instance },
+    { ...assertion, ...instance },
   ]) {
     await expect(authenticate(both)).rejects.toMatchObject({ reason: 'invalid_request' });
   }

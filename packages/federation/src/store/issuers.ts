@@ -75,6 +75,18 @@ export async function selectLivingIssuer(tx: TenantTx, issuer: string): Promise<
   return row && issuerOf(row);
 }
 
+/** The same, remembered: who vouches for the instances of a client is asked at each of its tokens. */
+export function selectRememberedIssuer(tx: TenantTx, issuer: string): Promise<TrustedIssuer | undefined> {
+  return tx.remembered(`trusted issuer ${issuer}`, async () => {
+    const [row] = await tx.sql<IssuerRow>`
+      select id, issuer, name, status, purposes, jwks, jwks_uri, client_ids, scopes, audiences, assertion_ttl_seconds_max,
+        one_time, multi_tenant, acr_values, max_age_seconds, created_at
+      from mono.trusted_issuers
+      where tenant_id = ${uuidOf(tx.tenantId)} and issuer = ${issuer} and status <> 'removed'`;
+    return row && issuerOf(row);
+  });
+}
+
 /** The issuer that is about to change, locked until the transaction ends. */
 export async function lockIssuer(tx: TenantTx, id: GrantId): Promise<TrustedIssuer | undefined> {
   const [row] = await tx.sql<IssuerRow>`

@@ -11,6 +11,7 @@ export interface GrantRow {
   resources: string[];
   auth_time: Date;
   dpop_jkt: string | null;
+  attester_id: string | null;
   epoch: string;
   feed_seq: string;
   created_at: Date;
@@ -28,6 +29,7 @@ export function grantOf(row: GrantRow): Grant {
     resources: row.resources,
     authTimeMs: row.auth_time.getTime(),
     dpopJkt: row.dpop_jkt ?? undefined,
+    attesterId: row.attester_id === null ? undefined : idFromUuid('gra', row.attester_id),
     epoch: Number(row.epoch),
     feedSeq: Number(row.feed_seq),
     createdAtMs: row.created_at.getTime(),
@@ -39,16 +41,17 @@ export function grantOf(row: GrantRow): Grant {
 export async function insertGrant(tx: TenantTx, grant: Grant): Promise<void> {
   await tx.sql`
     insert into mono.token_grants (tenant_id, id, client_id, user_id, session_id, scopes, resources, auth_time, dpop_jkt,
-      epoch, feed_seq, created_at, expires_at)
+      attester_id, epoch, feed_seq, created_at, expires_at)
     values (${uuidOf(tx.tenantId)}, ${uuidOf(grant.id)}, ${uuidOf(grant.clientId)}, ${uuidOf(grant.userId)},
       ${grant.sessionId && uuidOf(grant.sessionId)}, ${grant.scopes}, ${grant.resources}, ${new Date(grant.authTimeMs)},
-      ${grant.dpopJkt}, ${grant.epoch}, ${grant.feedSeq}, ${new Date(grant.createdAtMs)}, ${new Date(grant.expiresAtMs)})`;
+      ${grant.dpopJkt}, ${grant.attesterId && uuidOf(grant.attesterId)}, ${grant.epoch}, ${grant.feedSeq},
+      ${new Date(grant.createdAtMs)}, ${new Date(grant.expiresAtMs)})`;
 }
 
 export async function selectGrant(tx: TenantTx, id: GrantId): Promise<Grant | undefined> {
   const rows = await tx.sql<GrantRow>`
-    select id, client_id, user_id, session_id, scopes, resources, auth_time, dpop_jkt, epoch, feed_seq, created_at,
-      expires_at, ended_at
+    select id, client_id, user_id, session_id, scopes, resources, auth_time, dpop_jkt, attester_id, epoch, feed_seq,
+      created_at, expires_at, ended_at
     from mono.token_grants where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
   return rows[0] && grantOf(rows[0]);
 }
@@ -56,8 +59,8 @@ export async function selectGrant(tx: TenantTx, id: GrantId): Promise<Grant | un
 /** Living grants of a person, newest first. */
 export async function selectUserGrants(tx: TenantTx, userId: UserId, nowMs: number, limit: number): Promise<Grant[]> {
   const rows = await tx.sql<GrantRow>`
-    select id, client_id, user_id, session_id, scopes, resources, auth_time, dpop_jkt, epoch, feed_seq, created_at,
-      expires_at, ended_at
+    select id, client_id, user_id, session_id, scopes, resources, auth_time, dpop_jkt, attester_id, epoch, feed_seq,
+      created_at, expires_at, ended_at
     from mono.token_grants
     where tenant_id = ${uuidOf(tx.tenantId)} and user_id = ${uuidOf(userId)} and ended_at is null
       and expires_at > ${new Date(nowMs)}

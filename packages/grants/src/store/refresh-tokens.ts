@@ -22,8 +22,8 @@ export async function insertRefreshToken(
 
 export async function selectRefreshToken(tx: TenantTx, digest: Uint8Array): Promise<StoredRefreshToken | undefined> {
   const rows = await tx.sql<GrantRow & { token_expires_at: Date; spent_at: Date | null }>`
-    select g.id, g.client_id, g.user_id, g.session_id, g.scopes, g.resources, g.auth_time, g.dpop_jkt, g.epoch, g.feed_seq,
-      g.created_at, g.expires_at, g.ended_at, t.expires_at as token_expires_at, t.spent_at
+    select g.id, g.client_id, g.user_id, g.session_id, g.scopes, g.resources, g.auth_time, g.dpop_jkt, g.attester_id, g.epoch,
+      g.feed_seq, g.created_at, g.expires_at, g.ended_at, t.expires_at as token_expires_at, t.spent_at
     from mono.refresh_tokens t
       join mono.token_grants g on g.tenant_id = t.tenant_id and g.id = t.grant_id
     where t.tenant_id = ${uuidOf(tx.tenantId)} and t.digest = ${digest}`;

@@ -1,11 +1,17 @@
+import { nextChallenge } from '../attestation/answer-challenge.ts';
+import type { AttestationDeps } from '../attestation/read-attestation.ts';
 import type { DpopDeps } from '../deps.ts';
 import type { FormRequest } from '../grant-session.ts';
 
-/** The header of RFC 9449 §8.2: who proves a key hears of the next nonce in time. Not inside a transaction. */
+/**
+ * The headers of RFC 9449 §8.2 and of attestation-based client authentication §6.2: who proves a key hears of the next nonce or
+ * challenge in time. Not inside a transaction.
+ */
 export async function nextNonce(
-  { dpopNonces }: Pick<DpopDeps, 'dpopNonces'>,
-  { tenant, origin }: Pick<FormRequest, 'tenant' | 'origin'>,
+  deps: Pick<DpopDeps, 'dpopNonces'> & AttestationDeps,
+  request: Pick<FormRequest, 'tenant' | 'origin' | 'attestation'>,
 ): Promise<Record<string, string>> {
-  if (origin.possession?.dpop === undefined) return {};
-  return { 'dpop-nonce': await dpopNonces.current(tenant.id) };
+  const challenge = request.attestation && (await nextChallenge(deps, request));
+  if (request.origin.possession?.dpop === undefined) return challenge ?? {};
+  return { ...challenge, 'dpop-nonce': await deps.dpopNonces.current(request.tenant.id) };
 }

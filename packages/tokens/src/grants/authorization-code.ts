@@ -5,7 +5,7 @@ import type { GrantId } from '@mono-auth/core/ids';
 import { clockSkewSeconds } from '@mono-auth/core/limits';
 import { endGrant, findGrant, grantRules } from '@mono-auth/grants';
 import { required } from '../form.ts';
-import type { GrantSession } from '../grant-session.ts';
+import { type GrantSession, hasProven } from '../grant-session.ts';
 import { requireLiveSession, requireMember } from '../live-grant.ts';
 import type { AuthorizationCode } from '../people.ts';
 import { beginPersonGrant } from './begin-person-grant.ts';
@@ -48,11 +48,12 @@ export const authorizationCode: Grant = {
 };
 
 /** RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 9449 §10, in this order. */
-function requireBindings({ form, dpopJkt }: GrantSession, code: AuthorizationCode): void {
+function requireBindings(session: GrantSession, code: AuthorizationCode): void {
+  const { form } = session;
   if (required(form, 'redirect_uri') !== code.redirectUri) throw invalidCode();
   const verifier = required(form, 'code_verifier');
   if (!verifierSyntax.test(verifier) || base64url(sha256(verifier)) !== code.codeChallenge) throw invalidCode();
-  if (code.dpopJkt !== undefined && code.dpopJkt !== dpopJkt) throw invalidCode();
+  if (code.dpopJkt !== undefined && !hasProven(session, code.dpopJkt)) throw invalidCode();
 }
 
 async function useUp(

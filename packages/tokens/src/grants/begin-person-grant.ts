@@ -32,7 +32,7 @@ export async function beginPersonGrant(
   token: PersonToken,
   allowed: Allowed,
 ): Promise<TokenResponse> {
-  const { deps, tx, call, context, dpopJkt } = session;
+  const { deps, tx, call, context, dpopJkt, instance } = session;
   const refreshable = isRefreshable(session, token.scopes);
   const familyEndMs = deps.runtime.nowMs() + familyTtlSeconds(session) * 1000;
   const sessionId = refreshable ? undefined : allowed.sessionId;
@@ -51,7 +51,9 @@ export async function beginPersonGrant(
     resources: allowed.resources,
     authTimeMs: allowed.authTimeMs,
     // RFC 9449 §5: a client without a credential of its own is bound to its key; one with a credential may change keys.
-    dpopJkt: isPublic ? dpopJkt : undefined,
+    // An instance that somebody vouches for is bound to its own (attestation-based client authentication §10.3, MUST).
+    dpopJkt: instance?.jkt ?? (isPublic ? dpopJkt : undefined),
+    attesterId: instance?.attester.id,
     epoch: context.tenant.epoch,
     feedSeq: context.fs,
     expiresAtMs: refreshable ? familyEndMs : minted.claims.exp * 1000,

@@ -2,6 +2,7 @@ import { Refusal } from '@mono-auth/core/errors';
 import { newId } from '@mono-auth/core/ids';
 import { deviceAuthorizations } from '@mono-auth/grants';
 import { required } from '../form.ts';
+import { hasProven } from '../grant-session.ts';
 import { requireLiveSession, requireMember } from '../live-grant.ts';
 import { beginPersonGrant } from './begin-person-grant.ts';
 import type { Grant } from './grant.ts';
@@ -12,12 +13,12 @@ export const deviceCode: Grant = {
   grantType: 'urn:ietf:params:oauth:grant-type:device_code',
   changesRows: true,
   async handle(session) {
-    const { deps, tx, form, client, attempt, dpopJkt } = session;
+    const { deps, tx, form, client, attempt } = session;
     const asked = { deviceCode: required(form, 'device_code'), clientId: client.id };
     const device = await deviceAuthorizations.pollDeviceAuthorization(tx, deps.runtime, asked);
     const { userId, sessionId, authTimeMs } = device.decision;
     attempt.subject = `user:${userId}`;
-    if (device.dpopJkt !== undefined && device.dpopJkt !== dpopJkt) throw invalidCode();
+    if (device.dpopJkt !== undefined && !hasProven(session, device.dpopJkt)) throw invalidCode();
     const state = await requireLiveSession(session, userId, sessionId);
     const role = await requireMember(session, userId);
     const { scopes, resources } = device;

@@ -63,9 +63,9 @@ async function verifyLinked({ deps, tx, tenant }: Unproven | GrantSession, text:
   return { assertion, link };
 }
 
-function namesItself({ form, authorization }: Pick<Unproven, 'form' | 'authorization'>): boolean {
+function namesItself({ form, authorization, shown }: Pick<Unproven, 'form' | 'authorization' | 'shown'>): boolean {
   const names = ['client_id', 'client_secret', 'client_assertion', 'client_assertion_type'];
-  return authorization !== undefined || names.some((name) => form.get(name) !== undefined);
+  return authorization !== undefined || shown !== undefined || names.some((name) => form.get(name) !== undefined);
 }
 
 /** Its own assertion says no more than the authentication did: two proofs of one thing are a mistake or an attempt. */

@@ -1,10 +1,10 @@
 import { Refusal } from '@mono-auth/core/errors';
-import { endGrant, type Grant as Family, refreshTokens } from '@mono-auth/grants';
+import { endGrant, type Grant as Family, grantRules, refreshTokens } from '@mono-auth/grants';
 import { intersectScope } from '@mono-auth/minting';
 import { familyTtlSeconds } from '../ceilings.ts';
 import { required } from '../form.ts';
 import type { GrantSession } from '../grant-session.ts';
-import { requireLiveGrant, requireMember } from '../live-grant.ts';
+import { holdsKeyOf, requireLiveGrant, requireMember } from '../live-grant.ts';
 import { readScope } from '../scope.ts';
 import type { Grant } from './grant.ts';
 import { decidePersonToken, mintPersonToken, personTokenResponse } from './person-token.ts';
@@ -18,13 +18,12 @@ export const refreshToken: Grant = {
   grantType: 'refresh_token',
   changesRows: true,
   async handle(session) {
-    const { deps, tx, form, client, attempt, dpopJkt } = session;
+    const { deps, tx, form, client, attempt } = session;
     const found = await refreshTokens.findRefreshToken(tx, required(form, 'refresh_token'));
     if (found?.grant.clientId !== client.id) throw invalidToken();
     const { grant } = found;
     attempt.subject = `user:${grant.userId}`;
-    // RFC 9449 §5: bound to the key that it was issued with.
-    if (grant.dpopJkt !== undefined && grant.dpopJkt !== dpopJkt) throw invalidToken();
+    if (!holdsKeyOf(session, grant)) throw invalidToken();
     if (found.spentAtMs !== undefined) throw await endFamily(session, grant);
     const nowMs = deps.runtime.nowMs();
     // A family has one end; what the tenant or the client allows now may have brought it nearer.
@@ -38,7 +37,12 @@ export const refreshToken: Grant = {
     if (next === undefined) throw await endFamily(session, grant);
     attempt.changed = true;
     const minted = await mintPersonToken(session, token, {
-      ...{ grants: [grant.id], sessionId: grant.sessionId, notAfter: endMs / 1000, authTimeMs: grant.authTimeMs },
+      ...{
+        grants: grantRules.grantsOf(grant),
+        sessionId: grant.sessionId,
+        notAfter: endMs / 1000,
+        authTimeMs: grant.authTimeMs,
+      },
       // OpenID Connect Core §12.2: no nonce; the session may be over.
       ...{ nonce: undefined, allowedIn: grant.sessionId },
     });

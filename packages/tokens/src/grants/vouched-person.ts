@@ -8,7 +8,7 @@ import * as z from 'zod';
 import { familyTtlSeconds, requireGrantType } from '../ceilings.ts';
 import { required } from '../form.ts';
 import type { GrantSession } from '../grant-session.ts';
-import { requireLiveGrant, requireLiveSession, requireMember } from '../live-grant.ts';
+import { holdsKeyOf, requireLiveGrant, requireLiveSession, requireMember } from '../live-grant.ts';
 import { idTokenType, refreshTokenType } from './token-types.ts';
 
 /** A person of whom the client has a proof of ours, with what that proof hangs on still alive. */
@@ -73,11 +73,10 @@ async function readIdToken(session: GrantSession, token: string): Promise<Vouche
 }
 
 async function readRefreshToken(session: GrantSession, token: string): Promise<VouchedPerson> {
-  const { tx, client, dpopJkt } = session;
+  const { tx, client } = session;
   const found = await refreshTokens.findRefreshToken(tx, token);
   const isOwn = found?.grant.clientId === client.id && found.spentAtMs === undefined;
-  // RFC 9449 §5: bound to the key that it was issued with.
-  if (!isOwn || (found.grant.dpopJkt !== undefined && found.grant.dpopJkt !== dpopJkt)) {
+  if (!isOwn || !holdsKeyOf(session, found.grant)) {
     throw new Refusal('not_authenticated', 'no living refresh token of this client');
   }
   const { grant } = found;

@@ -7,6 +7,15 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enrolPlainly, redemptionOf } from '../enrol-plainly.ts';
 import { makeKey } from '../plain-client.ts';
+import {
+  type AttestationScene,
+  attest,
+  attested,
+  registerAttested,
+  setClientAttestation,
+  vouches,
+} from './attestation-scene.ts';
+import { playIssuer } from './federation-scene.ts';
 import { openTenantKeys } from './json-spellings/tenant-keys.ts';
 import { type Ask, ask, basic, send } from './negative/ask.ts';
 import {
@@ -18,7 +27,7 @@ import {
   redemption,
   refreshing,
 } from './negative/lab.ts';
-import { type RegisteredClient, redirectUri } from './oauth-scene.ts';
+import { ordersApi, type RegisteredClient, redirectUri } from './oauth-scene.ts';
 
 /** Of each kind, in turns, so that whatever else the machine does is in both. */
 const samples = 60;
@@ -28,6 +37,7 @@ const ratioMax = 1.25;
 const roundsMax = 6;
 
 let lab: Lab;
+let vouched: Pick<AttestationScene, 'attester' | 'machine' | 'instance'>;
 /** Good ones, which none of the requests here uses up, and invites that are over. */
 let known: Readonly<Record<'refreshToken' | 'deviceCode' | 'usedInvite' | 'revokedInvite', string>>;
 /** Good for a minute, so each is made when the first request wants it. */
@@ -49,6 +59,9 @@ beforeAll(async () => {
     refreshToken: String((await refreshing(lab, rival)).form.get('refresh_token')),
     ...{ usedInvite, revokedInvite },
   };
+  await setClientAttestation(scene, true);
+  const attester = await playIssuer(scene, 'attester', vouches);
+  vouched = { attester, machine: await registerAttested(scene, attester), instance: await makeKey() };
   const { keys, tenantId } = await openTenantKeys(db, scene, testKek);
   const signer = await keys.signer(tenantId, 'invite');
   strayInvite = () =>
@@ -70,6 +83,15 @@ async function byAssertion(id: string): Promise<Ask> {
   const client_assertion = await sign('client-authentication+jwt', { iss: id, sub: id, aud: lab.scene.issuer });
   const form = { grant_type: 'client_credentials', client_assertion_type: assertionType, client_assertion };
   return ask(lab.scene.issuer, '/oauth2/token', form);
+}
+
+/** By an instance for which somebody else vouches in the name of the attester: the forged key is not its own. */
+async function byAttestation(id: string): Promise<Ask> {
+  const form = { grant_type: 'client_credentials', resource: ordersApi };
+  const request = await attested(ask(lab.scene.issuer, '/oauth2/token', form), vouched, id);
+  const forged = await attest({ ...vouched.attester, key: await makeKey() }, id, vouched.instance);
+  request.headers.set('oauth-client-attestation', forged);
+  return request;
 }
 
 const refreshingBy = (token: string) =>
@@ -128,6 +150,7 @@ test.each<readonly [string, MakeAsk, MakeAsk]>([
     () => bySecret(lab.machine.id, `${lab.machine.secret.slice(0, -4)}AAAA`),
   ],
   ['an assertion', () => byAssertion(nobody()), () => byAssertion(lab.keyed.id)],
+  ['an attestation', () => byAttestation(nobody()), () => byAttestation(vouched.machine.id)],
   ['a method', () => bySecret(nobody(), 'x'.repeat(43)), () => bySecret(lab.keyed.id, 'x'.repeat(43))],
   ['a refresh token', () => refreshingBy('x'.repeat(43)), () => refreshingBy(lab.app.secret)],
   [

@@ -1,9 +1,18 @@
 import { needRedis, openTestDatabase, startTestRedis, type TestRedis, testKek } from '@mono-auth/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeKey } from '../plain-client.ts';
+import {
+  type AttestationScene,
+  attested,
+  registerAttested,
+  setClientAttestation,
+  vouches,
+} from './attestation-scene.ts';
+import { playIssuer } from './federation-scene.ts';
 import { type Ask, ask, send } from './negative/ask.ts';
 import { asserting, authenticated, type Lab, openLab, redemption, refreshing } from './negative/lab.ts';
 import { learnNonce, makeProofKey } from './negative/proof-key.ts';
-import { registerMachine } from './oauth-scene.ts';
+import { type OAuthScene, ordersApi, registerMachine } from './oauth-scene.ts';
 
 let redis: TestRedis | undefined;
 let lab: Lab | undefined;
@@ -43,7 +52,21 @@ const credentials: readonly (readonly [string, (lab: Lab) => Promise<Ask>])[] = 
   ['a refresh token', (at) => refreshing(at, at.app)],
   ['a client assertion', (at) => asserting(at, at.keyed)],
   ['a DPoP proof', provenRequest],
+  ['the proof of an instance', vouchedRequest],
 ];
+
+async function vouchedRequest({ scene }: Lab): Promise<Ask> {
+  vouched ??= await openVouched(scene);
+  const request = ask(scene.issuer, '/oauth2/token', { grant_type: 'client_credentials', resource: ordersApi });
+  return attested(request, vouched, vouched.machine.id);
+}
+
+let vouched: Pick<AttestationScene, 'attester' | 'machine' | 'instance'> | undefined;
+async function openVouched(scene: OAuthScene): Promise<NonNullable<typeof vouched>> {
+  await setClientAttestation(scene, true);
+  const attester = await playIssuer(scene, 'attester', vouches);
+  return { attester, machine: await registerAttested(scene, attester), instance: await makeKey() };
+}
 
 async function provenRequest({ scene }: Lab): Promise<Ask> {
   const machine = await registerMachine(scene, { dpopBoundAccessTokens: true });
@@ -63,7 +86,8 @@ async function takenOnce(lab: Lab, right: (lab: Lab) => Promise<Ask>): Promise<A
     const request = await right(lab);
     const { status, body, text } = await send(request);
     if (status === 200) return request;
-    if (body.error !== 'use_dpop_nonce' || attempt === 3) throw new Error(`${status} ${text}`);
+    const another = body.error === 'use_dpop_nonce' || body.error === 'use_attestation_challenge';
+    if (!another || attempt === 3) throw new Error(`${status} ${text}`);
   }
 }
 

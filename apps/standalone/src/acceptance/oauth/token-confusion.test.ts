@@ -5,6 +5,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enrolPlainly, redemptionOf } from '../enrol-plainly.ts';
 import { makeKey, postRpc } from '../plain-client.ts';
 import {
+  type AttestationScene,
+  attest,
+  attested,
+  provePossession,
+  registerAttested,
+  setClientAttestation,
+  vouches,
+} from './attestation-scene.ts';
+import {
   assertPerson,
   exchange,
   jwtBearer,
@@ -161,7 +170,40 @@ const verifiers: readonly {
     takes: ['access token for exchange', 'transaction token'],
     accepts: (token) => isTakenAs(token, ['access_token', 'txn_token', 'self_signed'], 'txn_token', lab.scene.issuer),
   },
+  {
+    name: 'the attestation of an instance',
+    takes: ['client attestation'],
+    accepts: (attestation) => authenticatesInstance({ attestation }),
+  },
+  {
+    name: 'the proof of an instance',
+    takes: ['proof of an instance'],
+    accepts: (proof) => authenticatesInstance({ proof }),
+  },
 ];
+
+/** Whether an instance is authenticated that shows it, beside a right one of the other. */
+async function authenticatesInstance(shown: {
+  readonly attestation?: string;
+  readonly proof?: string;
+}): Promise<boolean> {
+  const request = ask(lab.scene.issuer, '/oauth2/token', { grant_type: 'client_credentials', resource: ordersApi });
+  await attested(request, vouched, vouched.machine.id);
+  const { attestation, proof } = shown;
+  if (attestation !== undefined) request.headers.set('oauth-client-attestation', attestation.trim());
+  if (proof !== undefined) request.headers.set('oauth-client-attestation-pop', proof.trim());
+  return (await send(request)).status === 200;
+}
+
+let vouched: Pick<AttestationScene, 'attester' | 'machine' | 'instance'>;
+beforeAll(async () => {
+  const { scene } = lab;
+  await setClientAttestation(scene, true);
+  const attester = await playIssuer(scene, 'attester', vouches);
+  vouched = { attester, machine: await registerAttested(scene, attester), instance: await makeKey() };
+  kinds.set('client attestation', await attest(attester, vouched.machine.id, vouched.instance));
+  kinds.set('proof of an instance', await provePossession(vouched.instance, scene.issuer));
+});
 
 /** Whether an exchange takes it under one of these names. */
 async function isTakenAs(token: string, types: string[], wanted: string, audience: string): Promise<boolean> {

@@ -109,6 +109,14 @@ export declare type Manifest = Message<"monoauth.clients.v1.Manifest"> & {
    * @generated from field: string client_uri = 14;
    */
   clientUri: string;
+
+  /**
+   * With the attest_jwt methods: who vouches for the client's instances, compared exactly with `iss` of an attestation. It counts
+   * while the tenant trusts this issuer for client attestation.
+   *
+   * @generated from field: string attester = 15;
+   */
+  attester: string;
 };
 
 /**
@@ -1531,6 +1539,20 @@ export enum AuthMethod {
    * @generated from enum value: AUTH_METHOD_NONE = 5;
    */
   NONE = 5,
+
+  /**
+   * draft-ietf-oauth-attestation-based-client-auth-10: an attester vouches for the instance, which proves its key by a JWT.
+   *
+   * @generated from enum value: AUTH_METHOD_ATTEST_JWT_CLIENT_AUTH = 6;
+   */
+  ATTEST_JWT_CLIENT_AUTH = 6,
+
+  /**
+   * The same, with a DPoP proof by the instance's key.
+   *
+   * @generated from enum value: AUTH_METHOD_ATTEST_JWT_CLIENT_AUTH_DPOP = 7;
+   */
+  ATTEST_JWT_CLIENT_AUTH_DPOP = 7,
 }
 
 /**

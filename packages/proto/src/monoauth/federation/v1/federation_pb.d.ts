@@ -833,6 +833,13 @@ export enum AssertionPurpose {
    * @generated from enum value: ASSERTION_PURPOSE_IDENTITY_CHAINING = 3;
    */
   IDENTITY_CHAINING = 3,
+
+  /**
+   * Client attestation (draft-ietf-oauth-attestation-based-client-auth-10): instances of clients whose manifest names it.
+   *
+   * @generated from enum value: ASSERTION_PURPOSE_CLIENT_ATTESTATION = 4;
+   */
+  CLIENT_ATTESTATION = 4,
 }
 
 /**

@@ -580,6 +580,13 @@ export declare type SecurityPolicy = Message<"monoauth.tenants.v1.SecurityPolicy
    * @generated from field: bool id_jag = 10;
    */
   idJag: boolean;
+
+  /**
+   * Attestation-based client authentication (draft-ietf-oauth-attestation-based-client-auth-10), a draft and off by default.
+   *
+   * @generated from field: bool client_attestation = 11;
+   */
+  clientAttestation: boolean;
 };
 
 /**
