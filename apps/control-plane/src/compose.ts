@@ -10,6 +10,7 @@ import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { type Database, sweepConsumed, type TenantTx } from '@mono-auth/database';
 import { consentParticipant, findConsent } from '@mono-auth/delegation';
+import { federationParticipant, isTrust } from '@mono-auth/federation';
 import { Feed } from '@mono-auth/feed';
 import { grantParticipant, sweepGrants } from '@mono-auth/grants';
 import { type Identity, logouts, openIdentity, sessionParticipant } from '@mono-auth/identity';
@@ -227,14 +228,15 @@ function revocationParticipants({
     agentParticipant(),
     clientParticipant(runtime),
     sessionParticipant({ database, runtime }),
-    grantParticipant({ runtime, isOther: isConsent }),
+    grantParticipant({ runtime, isOther: isConsentOrTrust }),
     consentParticipant({ runtime }),
+    federationParticipant(),
   ];
 }
 
-/** Consents and grants go by the same kind of id: one target of revocations. */
-async function isConsent(tx: TenantTx, id: GrantId): Promise<boolean> {
-  return (await findConsent(tx, id)) !== undefined;
+/** Consents, trust across domains and grants go by the same kind of id: one target of revocations. */
+async function isConsentOrTrust(tx: TenantTx, id: GrantId): Promise<boolean> {
+  return (await findConsent(tx, id)) !== undefined || isTrust(tx, id);
 }
 
 async function requireTenant<T>(found: Promise<T | undefined>): Promise<T> {
