@@ -9,7 +9,7 @@ import { type GrantId, newId, type TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { type Database, sweepConsumed, type TenantTx } from '@mono-auth/database';
-import { consentParticipant, findConsent } from '@mono-auth/delegation';
+import { consentParticipant, findConsent, sweepConsents } from '@mono-auth/delegation';
 import { federationParticipant, isTrust } from '@mono-auth/federation';
 import { Feed } from '@mono-auth/feed';
 import { grantParticipant, sweepGrants } from '@mono-auth/grants';
@@ -130,6 +130,7 @@ export async function createControlPlane(deps: ControlPlaneDeps): Promise<Contro
         await sweepEphemeral(deps);
         await sweepConsumed(deps);
         await sweepGrants(deps);
+        await sweepConsents(deps);
         await logouts.sweepSessionClients(deps);
         await sweepRegistrations({ ...deps, tenants: parts.tenants });
       },
