@@ -11,7 +11,7 @@ import {
 } from './federation-scene.ts';
 import { ask, send } from './negative/ask.ts';
 import { authenticated } from './negative/lab.ts';
-import type { OAuthScene } from './oauth-scene.ts';
+import { type OAuthScene, ordersApi } from './oauth-scene.ts';
 
 /* Trust across domains is ended like anything else: by a revocation of its handle, with a preview and a receipt. */
 
@@ -78,6 +78,29 @@ test('a link that is revoked ends what was issued for its subject, which is nobo
   const userId = subjectAtHome.slice('user:'.length);
   scene = { ...scene, subjectId: await link(home, { issuerId, subject: subjectAtIdp, userId }) };
   expect(await isActive(await redeem(assertion))).toBe(true);
+});
+
+test('an issuer that is trusted for less ends what was issued before; what still counts makes new tokens', async () => {
+  const { home, idp, issuerId } = scene;
+  const assertion = await idJag();
+  const [token, bounds] = [await redeem(assertion), { name: 'a neighbour', jwksUri: `${idp.issuer}/jwks` }];
+  const more = ['ASSERTION_PURPOSE_ID_JAG', 'ASSERTION_PURPOSE_WORKLOAD', 'ASSERTION_PURPOSE_IDENTITY_CHAINING'];
+  const update = (version: string, purposes: string[], scopes: string[]) =>
+    home.rpc('federation.v1.FederationService/UpdateIssuer', {
+      ...{ id: issuerId, version, ...bounds, purposes, scopes, audiences: [ordersApi] },
+    });
+  const [read, write] = ['orders:read', 'orders:write'];
+  expect(await update('1', more, [read, write, 'orders:list'])).toMatchObject({ issuer: { version: '2' } });
+  expect(await isActive(token)).toBe(true);
+  await update('2', more, [read, write]);
+  expect(await isActive(token)).toBe(false);
+  expect(await isActive(await redeem(assertion))).toBe(true);
+  await update('3', ['ASSERTION_PURPOSE_WORKLOAD'], [read, write]);
+  expect((await send(redeeming(scene, assertion))).body.error).toBe('invalid_grant');
+  await expect(update('3', more, [read, write])).rejects.toThrow(/409.*version 4/);
+  await update('4', more, [read]);
+  expect(await isActive(await redeem(assertion))).toBe(true);
+  expect(await eventsOf(home, 'issuer.updated', issuerId)).toHaveLength(4);
 });
 
 test('an issuer that is revoked is removed with its links, and what was issued from its assertions ends', async () => {
