@@ -8,7 +8,7 @@ import {
   machineTokenTtlSeconds,
   personTokenTtlSeconds,
 } from '@mono-auth/core/limits';
-import { principalKind } from '@mono-auth/core/principal';
+import { type Actor, principalKind } from '@mono-auth/core/principal';
 import { type AccessTokenClaims, actorChain } from '@mono-auth/core/token-claims';
 import type { MintRequest } from './mint-request.ts';
 
@@ -158,13 +158,21 @@ function sessionOf({ sessionId }: MintRequest, parents: readonly AccessTokenClai
   return [...sessions][0];
 }
 
-/**
- * The clients whose end is the end of an ancestor. Those that `client_id` or the chain names are handles already; a session's
- * own token has no registered client.
- */
-function ancestorClientsOf({ clientId, act }: MintRequest, parents: readonly AccessTokenClaims[]): string[] {
-  const named = new Set([clientId, ...actorChain(act).map((sub) => sub.slice(sub.indexOf(':') + 1))]);
+/** The clients whose end is the end of an ancestor. */
+function ancestorClientsOf(request: MintRequest, parents: readonly AccessTokenClaims[]): string[] {
   const clients = parents.flatMap(({ client_id, pcid = [] }) => [client_id, ...pcid]);
+  return unnamedClients(request, clients);
+}
+
+/**
+ * Each of the clients once, but those that `client_id` or the chain names: they are handles already. A session's own token has
+ * no registered client.
+ */
+export function unnamedClients(
+  { clientId, act }: Pick<MintRequest, 'clientId'> & { readonly act?: Actor | undefined },
+  clients: readonly string[],
+): string[] {
+  const named = new Set([clientId, ...actorChain(act).map((sub) => sub.slice(sub.indexOf(':') + 1))]);
   return [...new Set(clients)].filter((client) => isId('cli', client) && !named.has(client));
 }
 
