@@ -70,10 +70,16 @@ export function deriveClaims(
     // Whoever was revoked between a parent's minting and now is refused with the parent's own `fs`: a derived token
     // cannot outrun what its parent could not.
     fs: Math.min(ground.fs, ...parents.map((parent) => parent.fs)),
+    ...authenticationOf(request),
     ...(request.cnf !== undefined && { cnf: request.cnf }),
     ...(request.decision !== undefined && { did: request.decision.decisionId, pv: request.decision.policyVersion }),
     ...(request.use !== undefined && { use: request.use }),
   };
+}
+
+/** Of the request alone: that a person signed in well says nothing of who holds what was made from their token. */
+function authenticationOf({ authentication: { acr, authTimeSeconds } = {} }: MintRequest) {
+  return { ...(acr !== undefined && { acr }), ...(authTimeSeconds !== undefined && { auth_time: authTimeSeconds }) };
 }
 
 /** What is in every list, in the order of the first, without repetitions: scope never widens. */

@@ -75,6 +75,8 @@ const restMembers: Readonly<Record<string, (value: unknown) => boolean>> = {
   tenant_role: isFilled,
   did: (did) => typeof did === 'string',
   pv: Number.isSafeInteger,
+  acr: isFilled,
+  auth_time: isCount,
   use: (use) => use === 'gateway',
   may_act: (mayAct) => typeof memberOf(mayAct, 'sub') === 'string',
   cnf: isConfirmation,

@@ -49,6 +49,8 @@ const claims = z.object({
   pcid: z.array(z.string().min(1)).optional(),
   ep: z.int().positive(),
   fs: seconds,
+  acr: z.string().min(1).optional(),
+  auth_time: seconds.optional(),
   cnf: cnf.optional(),
   did: z.string().optional(),
   pv: z.int().optional(),
