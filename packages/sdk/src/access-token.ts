@@ -115,10 +115,10 @@ function isListOfNames(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every(isFilled);
 }
 
-/** RFC 7800; a token that is bound to no key of DPoP is one that nobody could show to be held. */
+/** RFC 7800; a token that is bound in no way we know is one that nobody could show to be held. */
 function isConfirmation(cnf: unknown): boolean {
-  const thumbprint = memberOf(cnf, 'x5t#S256');
-  return isFilled(memberOf(cnf, 'jkt')) && (thumbprint === undefined || isFilled(thumbprint));
+  const bound = [memberOf(cnf, 'jkt'), memberOf(cnf, 'x5t#S256')].filter((thumbprint) => thumbprint !== undefined);
+  return bound.length > 0 && bound.every(isFilled);
 }
 
 /** A member of an object; undefined as well when `value` is none. */
