@@ -226,9 +226,9 @@ describe('a consent ends', () => {
       end(callOf(userId), newId(runtime, 'gra')),
       end(callOf(userId, {}, other), id, other),
     ];
-    for (const attempt of attempts) {
-      await expect(attempt).rejects.toMatchObject({ reason: 'not_found', detail: 'consent not found' });
-    }
+    // All at once: whoever is refused while another one is waited for would be refused to nobody.
+    const answer = { reason: 'not_found', detail: 'consent not found' };
+    await Promise.all(attempts.map((attempt) => expect(attempt).rejects.toMatchObject(answer)));
     const through = end(callOf(userId, { act: { sub: `agent:${agentId}` } }), id);
     await expect(through).rejects.toMatchObject({ reason: 'denied' });
     expect(await living(userId, agentId)).toBeDefined();
