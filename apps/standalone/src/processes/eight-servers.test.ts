@@ -14,13 +14,14 @@ import { rpcClient } from '../tour/person.ts';
 
 const serversAsked = 8;
 const connectionsEach = 3;
-const tokensPerWindow = 800;
+const tokensPerWindow = 500;
 const windowSeconds = 8;
 /** What can be used of a window at least, whatever lies in one process while another is asked. */
 const leastTokens = tokensPerWindow * 0.95;
 /** Windows in which everybody asks from the beginning to the end. */
 const wholeWindows = 3;
 const timeoutMs = 120_000;
+const startedMsMax = 60_000;
 /** So that refusals, which are evidence as well, leave the machine to the others, milliseconds. */
 const refusedPauseMs = 50;
 
@@ -64,17 +65,20 @@ afterAll(async () => {
   await db?.close();
 }, timeoutMs);
 
-/** One client that asks as fast as it is answered. @throws Error when the answer is neither a token nor "slow down". */
-async function askOn(asked: Asked, untilSeconds: number): Promise<void> {
-  while (!asked.ended && nowSeconds(systemRuntime) < untilSeconds) {
+/** The budget is used up; or the machine is so busy that a connection to the database took too long. */
+const isRetryable = (error: unknown) => error === 'slow_down' || error === 'temporarily_unavailable';
+
+/** One client that asks as fast as it is answered. @throws Error when the answer is neither a token nor "come back". */
+async function askOn(asked: Asked, end: { atSeconds: number }): Promise<void> {
+  while (!asked.ended && nowSeconds(systemRuntime) < end.atSeconds) {
     const response = await fetch(`${asked.server.url}${tokenPath}`, { method: 'POST', body: form }).catch(
       () => undefined,
     );
     // What is killed answers nobody.
-    const { error } = ((await response?.json().catch(() => undefined)) ?? {}) as JsonObject;
+    const { error, error_description } = ((await response?.json().catch(() => undefined)) ?? {}) as JsonObject;
     if (response?.status === 200) asked.answered++;
-    else if (error === 'slow_down') await systemRuntime.sleep(refusedPauseMs);
-    else if (!asked.ended) throw new Error(`neither a token nor "slow down": ${response?.status} ${error}`);
+    else if (isRetryable(error)) await systemRuntime.sleep(refusedPauseMs);
+    else if (!asked.ended) throw new Error(`neither a token nor "come back": ${response?.status} ${error_description}`);
   }
 }
 
@@ -91,24 +95,31 @@ async function recorded(): Promise<Map<number, number>> {
 test(
   'eight servers asked as fast as they answer use up a window and never exceed it, also when one is killed',
   async () => {
-    const first = Math.floor(nowSeconds(systemRuntime) / windowSeconds) + 1;
-    const last = first + wholeWindows - 1;
-    const clients = servers.flatMap((asked) =>
-      Array.from({ length: connectionsEach }, () => askOn(asked, (last + 1) * windowSeconds)),
-    );
-    // In the last window one is killed, with what it held.
-    const kill = async () => {
-      const asked = servers[0] as Asked;
-      await systemRuntime.sleep(last * windowSeconds * 1_000 + 200 - systemRuntime.nowMs());
-      asked.ended = true;
-      await asked.server.kill();
-    };
-    await Promise.all([...clients, kill()]);
+    const end = { atSeconds: Number.POSITIVE_INFINITY };
+    let first = 0;
+    try {
+      const clients = servers.flatMap((asked) => Array.from({ length: connectionsEach }, () => askOn(asked, end)));
+      // Whole windows are those in which everybody mints from the beginning: a machine that is busy starts eight servers slowly.
+      const everybody = () => servers.filter(({ answered }) => answered > 0).length;
+      await Promise.race([expect.poll(everybody, { timeout: startedMsMax }).toBe(serversAsked), Promise.all(clients)]);
+      first = Math.floor(nowSeconds(systemRuntime) / windowSeconds) + 1;
+      const last = first + wholeWindows - 1;
+      end.atSeconds = (last + 1) * windowSeconds;
+      // In the last window one is killed, with what it held.
+      const kill = async () => {
+        const asked = servers[0] as Asked;
+        await systemRuntime.sleep(last * windowSeconds * 1_000 + 200 - systemRuntime.nowMs());
+        asked.ended = true;
+        await asked.server.kill();
+      };
+      await Promise.all([...clients, kill()]);
+    } finally {
+      end.atSeconds = 0;
+    }
 
     const made = await recorded();
     for (const tokens of made.values()) expect(tokens).toBeLessThanOrEqual(tokensPerWindow);
-    for (let window = first; window <= last; window++) expect(made.get(window)).toBeGreaterThanOrEqual(leastTokens);
-    expect(servers.filter(({ answered }) => answered > 0)).toHaveLength(serversAsked);
+    for (let n = 0; n < wholeWindows; n++) expect(made.get(first + n)).toBeGreaterThanOrEqual(leastTokens);
     const answered = servers.reduce((sum, asked) => sum + asked.answered, 0);
     const log = [...made.values()].reduce((sum, tokens) => sum + tokens, 0);
     // The one that was killed may have had some in the log and not answered yet.
