@@ -38,11 +38,12 @@ export class MintingProcess {
     const child = spawn(process.execPath, [main], {
       env: {
         ...{ PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', MONO_DATA_DIR: directory },
-        [siblingVariable]: '2',
+        // Its stdin ends with us, whatever ends us.
+        ...{ [siblingVariable]: '2', MONO_LAUNCHER: '1' },
         ...{ MONO_DATABASE_URL: databaseUrl, MONO_KEK: base64url(kek), MONO_BASE_URL: baseUrl },
         ...{ MONO_LISTEN: '127.0.0.1:0', MONO_GRPC_LISTEN: '127.0.0.1:0', MONO_ADMIN_LISTEN: '127.0.0.1:0' },
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     return new MintingProcess(child, directory, await portOf(child));
   }
