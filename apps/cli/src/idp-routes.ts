@@ -47,6 +47,11 @@ export const idpRoutes = buildRouteMap({
       parameters: { flags: { json } },
       docs: { brief: 'list the issuers that are trusted' },
     }),
+    update: buildCommand<DocumentFlags, [string], CliContext>({
+      loader: async () => (await issuers()).updateIssuer,
+      parameters: { flags: { json, file }, positional: ofIssuer },
+      docs: { brief: 'replace what it is trusted for; less than before refuses what came of its assertions' },
+    }),
     suspend: buildCommand<ReasonedFlags, [string], CliContext>({
       loader: async () => (await issuers()).suspendIssuer,
       parameters: { flags: { json, reason }, positional: ofIssuer },

@@ -33,6 +33,10 @@ function routes(router: ConnectRouter): void {
       seen.push(request);
       return { issuer: trusted };
     },
+    updateIssuer: (request) => {
+      seen.push(request);
+      return { issuer: { ...trusted, version: request.version + 1n } };
+    },
     suspendIssuer: (request) => {
       seen.push(request);
       return { issuer: { ...trusted, status: IssuerStatus.SUSPENDED } };
@@ -90,6 +94,14 @@ test('an issuer is trusted as its document says, with a key that makes a repeate
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({ issuer: { id, status: 'ISSUER_STATUS_TRUSTED' } });
   expect(seen).toMatchObject([{ issuer: 'https://idp.example', idempotencyKey: expect.stringMatching(/./) }]);
+});
+
+test('an issuer is updated as its document says, on the version that the document names', async () => {
+  const document = { version: '3', name: 'idp', purposes: ['ASSERTION_PURPOSE_WORKLOAD'] };
+  const { code, out } = await cli('update', id, '--file', fileWith(document), '--json');
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ issuer: { id, version: '4' } });
+  expect(seen).toMatchObject([{ id, version: 3n, purposes: [AssertionPurpose.WORKLOAD] }]);
 });
 
 test('a private key, or what is no request, never leaves the machine', async () => {

@@ -9,7 +9,8 @@ import { type GrantId, newId, type TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { type Database, sweepConsumed, type TenantTx } from '@mono-auth/database';
-import { consentParticipant, findConsent } from '@mono-auth/delegation';
+import { consentParticipant, findConsent, sweepConsents } from '@mono-auth/delegation';
+import { federationParticipant, isTrust } from '@mono-auth/federation';
 import { Feed } from '@mono-auth/feed';
 import { grantParticipant, sweepGrants } from '@mono-auth/grants';
 import { type Identity, logouts, openIdentity, sessionParticipant } from '@mono-auth/identity';
@@ -129,6 +130,7 @@ export async function createControlPlane(deps: ControlPlaneDeps): Promise<Contro
         await sweepEphemeral(deps);
         await sweepConsumed(deps);
         await sweepGrants(deps);
+        await sweepConsents(deps);
         await logouts.sweepSessionClients(deps);
         await sweepRegistrations({ ...deps, tenants: parts.tenants });
       },
@@ -227,15 +229,16 @@ function revocationParticipants({
     agentParticipant(),
     clientParticipant(runtime),
     sessionParticipant({ database, runtime }),
-    grantParticipant({ runtime, isOther: isConsentOrRole }),
+    grantParticipant({ runtime, isOther: isOtherGrant }),
     consentParticipant({ runtime }),
     roleParticipant({ runtime, agentsOf: findAgentIds }),
+    federationParticipant(),
   ];
 }
 
-/** Consents, roles that somebody has, and grants go by the same kind of id: one target of revocations. */
-async function isConsentOrRole(tx: TenantTx, id: GrantId): Promise<boolean> {
-  return ((await findConsent(tx, id)) ?? (await findRoleAssignment(tx, id))) !== undefined;
+/** Consents, roles that somebody has, trust across domains, and grants go by the same kind of id: one target of revocations. */
+async function isOtherGrant(tx: TenantTx, id: GrantId): Promise<boolean> {
+  return ((await findConsent(tx, id)) ?? (await findRoleAssignment(tx, id))) !== undefined || isTrust(tx, id);
 }
 
 async function requireTenant<T>(found: Promise<T | undefined>): Promise<T> {

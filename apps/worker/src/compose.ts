@@ -6,6 +6,7 @@ import type { TenantId } from '@mono-auth/core/ids';
 import type { Runtime } from '@mono-auth/core/runtime';
 import { issuerOf, logOriginOf, platformSlug } from '@mono-auth/core/tenant-slug';
 import { Database, deriveDatabaseSecrets, sweepConsumed } from '@mono-auth/database';
+import { sweepConsents } from '@mono-auth/delegation';
 import { Feed } from '@mono-auth/feed';
 import { sweepGrants } from '@mono-auth/grants';
 import { logouts } from '@mono-auth/identity';
@@ -81,6 +82,7 @@ async function composeJobs({ database, ephemeral, runtime }: Stores, config: Wor
       await logouts.sweepSessionClients({ database, runtime });
       await sweepConsumed({ database, runtime });
       await sweepGrants({ database, runtime });
+      await sweepConsents({ database, runtime });
       await sweepRegistrations({ database, runtime, tenants });
     },
   };

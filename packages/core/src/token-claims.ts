@@ -53,6 +53,12 @@ export interface AccessTokenClaims {
   ep: number;
   /** Feed sequence of the minter. */
   fs: number;
+  /**
+   * How and when the person signed in, seconds (RFC 9470 §6.1), where another issuer vouches for them and the tenant trusts it for
+   * that. Of the token itself alone: nothing made from it carries them.
+   */
+  acr?: string;
+  auth_time?: number;
   cnf?: Confirmation;
   /** Decision that allowed it, and the policy version that decided. */
   did?: string;

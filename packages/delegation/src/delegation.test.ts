@@ -18,6 +18,7 @@ import { type AllowAgentInput, allowAgent } from './allow-agent.ts';
 import { consentParticipant } from './consent-participant.ts';
 import { endAgentConsent } from './end-agent-consent.ts';
 import { selectConsent, selectLivingConsent } from './store.ts';
+import { sweepConsents } from './sweep-consents.ts';
 
 const runtime = new FakeRuntime();
 const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -225,9 +226,9 @@ describe('a consent ends', () => {
       end(callOf(userId), newId(runtime, 'gra')),
       end(callOf(userId, {}, other), id, other),
     ];
-    for (const attempt of attempts) {
-      await expect(attempt).rejects.toMatchObject({ reason: 'not_found', detail: 'consent not found' });
-    }
+    // All at once: whoever is refused while another one is waited for would be refused to nobody.
+    const answer = { reason: 'not_found', detail: 'consent not found' };
+    await Promise.all(attempts.map((attempt) => expect(attempt).rejects.toMatchObject(answer)));
     const through = end(callOf(userId, { act: { sub: `agent:${agentId}` } }), id);
     await expect(through).rejects.toMatchObject({ reason: 'denied' });
     expect(await living(userId, agentId)).toBeDefined();
@@ -267,4 +268,31 @@ describe('a consent ends', () => {
     expect(await other.run((tx) => participant.apply(tx, callOf(userId, {}, other), foreign))).toEqual([]);
     expect(await living(userId, consent.agentId)).toBeDefined();
   });
+});
+
+test('the sweep takes what has ended for a month, by its time or before, and nothing that lives or ended lately', async () => {
+  const place = await openPlace('swept');
+  const user = newId(runtime, 'usr');
+  const call = callOf(user, {}, place);
+  const day = 24 * hour;
+  const give = async (days: number) =>
+    (await allow(call, terms(await place.newAgent(), { expiresAtMs: runtime.nowMs() + days * day }), place)).id;
+  const [ended, expired, living] = [await give(90), await give(20), await give(90)];
+  await end(call, ended, place);
+  const left = async () => {
+    const found = await place.run(async (tx) => [
+      await selectConsent(tx, ended),
+      await selectConsent(tx, expired),
+      await selectConsent(tx, living),
+    ]);
+    return found.map((consent) => consent !== undefined);
+  };
+  const sweepAfter = async (days: number) => {
+    runtime.advance(days * day);
+    await sweepConsents({ database: db.database, runtime });
+    return left();
+  };
+  expect(await sweepAfter(29)).toEqual([true, true, true]);
+  expect(await sweepAfter(2)).toEqual([false, true, true]);
+  expect(await sweepAfter(20)).toEqual([false, false, true]);
 });

@@ -1,6 +1,6 @@
 import { type AgentId, type GrantId, type HostId, idFromUuid, type UserId, uuidOf } from '@mono-auth/core/ids';
 import type { KeyedRequest } from '@mono-auth/core/request-digest';
-import type { TenantTx } from '@mono-auth/database';
+import type { PlatformTx, TenantTx } from '@mono-auth/database';
 import type { AgentConsent } from './agent-consent.ts';
 
 interface ConsentRow {
@@ -144,6 +144,15 @@ export async function endConsents(tx: TenantTx, selection: ConsentSelection, now
     update mono.agent_consents set ended_at = ${new Date(nowMs)}
     where tenant_id = ${uuidOf(tx.tenantId)} and ended_at is null and expires_at > ${new Date(nowMs)}
       and (id = ${consent}::uuid or user_id = ${user}::uuid or agent_id = ${agent}::uuid or host_id = ${host}::uuid)
+    returning id`;
+  return rows.length;
+}
+
+/** Deletes at most `limit` of those that ended, of themselves or before, earlier than `before`. @returns how many. */
+export async function deleteEndedConsents(tx: PlatformTx, before: Date, limit: number): Promise<number> {
+  const rows = await tx.sql<{ id: string }>`
+    delete from mono.agent_consents where (tenant_id, id) in (
+      select tenant_id, id from mono.agent_consents where least(ended_at, expires_at) < ${before} limit ${limit})
     returning id`;
   return rows.length;
 }

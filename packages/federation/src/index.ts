@@ -1,6 +1,7 @@
 export type { Assertion } from './assertion.ts';
 export type { FederatedSubject, LinkedPrincipal } from './federated-subject.ts';
-export { requireAuthentication } from './judge-person.ts';
+export { federationParticipant, isTrust } from './federation-participant.ts';
+export { type Authentication, requireAuthentication } from './judge-person.ts';
 export type { ResourceServerTrust } from './resource-server-trust.ts';
 export { federationService } from './service.ts';
 export { selectLivingResourceServer as findResourceServer } from './store/resource-servers.ts';

@@ -4,6 +4,7 @@ import type { GrantId } from '@mono-auth/core/ids';
 import type { Call } from '@mono-auth/core/principal';
 import type { TenantTx } from '@mono-auth/database';
 import type { Feed } from '@mono-auth/feed';
+import type { Casualty } from '@mono-auth/revocation';
 import { cutOff } from './cut-off.ts';
 import { lockIssuer, updateIssuerStatus } from './store/issuers.ts';
 import { endSubjectsOf } from './store/subjects.ts';
@@ -18,14 +19,28 @@ export async function removeIssuer(
   tx: TenantTx,
   call: Call,
   feed: Pick<Feed, 'append'>,
-  { id, reason }: { readonly id: GrantId; readonly reason: string },
+  order: { readonly id: GrantId; readonly reason: string },
 ): Promise<TrustedIssuer> {
+  const { issuer, ended } = await endIssuer(tx, call, order);
+  if (ended.length > 0) await cutOff(feed, tx, call, order.id, `issuer removed: ${order.reason}`);
+  return issuer;
+}
+
+/** The same without the entry of the feed: its caller has one that ends its tokens. @throws Refusal `not_found`. */
+export async function endIssuer(
+  tx: TenantTx,
+  call: Call,
+  { id, reason }: { readonly id: GrantId; readonly reason: string },
+): Promise<{ readonly issuer: TrustedIssuer; readonly ended: Casualty[] }> {
   const issuer = await lockIssuer(tx, id);
   if (!issuer) throw notFound('issuer');
-  if (issuer.status === 'removed') return issuer;
+  if (issuer.status === 'removed') return { issuer, ended: [] };
   await updateIssuerStatus(tx, id, 'removed');
-  await endSubjectsOf(tx, id, call.runtime.nowMs());
+  const links = await endSubjectsOf(tx, id, call.runtime.nowMs());
   await append(tx, call, { type: 'issuer.removed', object: { kind: 'issuer', id }, detail: { reason } });
-  await cutOff(feed, tx, call, id, `issuer removed: ${reason}`);
-  return { ...issuer, status: 'removed' };
+  const ended = [
+    { kind: 'trusted_issuer', count: 1 },
+    ...(links > 0 ? [{ kind: 'federated_subject', count: links }] : []),
+  ];
+  return { issuer: { ...issuer, status: 'removed' }, ended };
 }

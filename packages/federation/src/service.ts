@@ -17,10 +17,10 @@ import { selectResourceServers } from './store/resource-servers.ts';
 import { selectSubjects } from './store/subjects.ts';
 import { suspendIssuer } from './suspend-issuer.ts';
 import {
+  boundsFromProto,
   issuerToProto,
   principalFromProto,
   profileFromProto,
-  purposeFromProto,
   resourceServerToProto,
   subjectToProto,
 } from './to-proto.ts';
@@ -28,6 +28,7 @@ import { type Ground, trustIssuer } from './trust-issuer.ts';
 import { trustResourceServer } from './trust-resource-server.ts';
 import type { TrustedIssuer } from './trusted-issuer.ts';
 import { unlinkSubject } from './unlink-subject.ts';
+import { updateIssuer } from './update-issuer.ts';
 
 export interface FederationDeps extends Ground {
   readonly database: Database;
@@ -64,14 +65,9 @@ function issuerMethods(deps: FederationDeps) {
   return {
     async trustIssuer(request, context) {
       const call = callOf(runtime, context);
-      const { issuer, name, scopes, audiences, oneTime, multiTenant, acrValues, maxAgeSeconds } = request;
       const input = {
-        ...{ issuer, name, scopes, audiences, oneTime, multiTenant, acrValues, maxAgeSeconds },
-        assertionTtlSecondsMax: request.assertionTtlSecondsMax,
-        purposes: request.purposes.map(purposeFromProto),
-        jwks: request.jwks,
-        jwksUri: request.jwksUri || undefined,
-        clientIds: request.clientIds.map((id) => parseId('cli', id, 'client_ids')),
+        ...boundsFromProto(request),
+        ...{ issuer: request.issuer, multiTenant: request.multiTenant },
         idempotencyKey: request.idempotencyKey || undefined,
       };
       return change(call, (tx) => trustIssuer(tx, call, input, deps));
@@ -82,6 +78,14 @@ function issuerMethods(deps: FederationDeps) {
         database.forTenant(caller.tenantId, (tx) => selectIssuers(tx, after, limit)),
       );
       return { issuers: page.map(issuerToProto), nextPageToken };
+    },
+    async updateIssuer(request, context) {
+      const call = callOf(runtime, context);
+      const input = {
+        ...boundsFromProto(request),
+        ...{ id: parseId('gra', request.id, 'id'), version: Number(request.version) },
+      };
+      return change(call, (tx) => updateIssuer(tx, call, feed, input, deps));
     },
     async suspendIssuer({ id, reason }, context) {
       const call = callOf(runtime, context);

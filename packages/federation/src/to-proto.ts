@@ -7,11 +7,14 @@ import {
   type LinkSubjectRequest,
   ResourceServerTrustSchema,
   TrustedIssuerSchema,
+  type TrustIssuerRequest,
+  type UpdateIssuerRequest,
   AssertionProfile as WireProfile,
   AssertionPurpose as WirePurpose,
   IssuerStatus as WireStatus,
 } from '@mono-auth/proto/monoauth/federation/v1/federation';
 import type { FederatedSubject, LinkedPrincipal } from './federated-subject.ts';
+import type { BoundsInput } from './issuer-bounds.ts';
 import { type AssertionProfile, assertionProfiles, type ResourceServerTrust } from './resource-server-trust.ts';
 import { type AssertionPurpose, assertionPurposes, type IssuerStatus, type TrustedIssuer } from './trusted-issuer.ts';
 
@@ -48,6 +51,7 @@ export function issuerToProto({ keys, ...issuer }: TrustedIssuer) {
     multiTenant: issuer.multiTenant,
     acrValues: [...issuer.acrValues],
     maxAgeSeconds: issuer.maxAgeSeconds,
+    version: BigInt(issuer.version),
     createdAt: timestampFromMs(issuer.createdAtMs),
   });
 }
@@ -71,7 +75,17 @@ export function resourceServerToProto({ profile, resources, scopes, createdAtMs,
 }
 
 /** @throws Refusal `invalid_request`. */
-export function purposeFromProto(wire: WirePurpose): AssertionPurpose {
+export function boundsFromProto(request: TrustIssuerRequest | UpdateIssuerRequest): BoundsInput {
+  const { name, scopes, audiences, assertionTtlSecondsMax, oneTime, acrValues, maxAgeSeconds, jwks } = request;
+  return {
+    ...{ name, scopes, audiences, assertionTtlSecondsMax, oneTime, acrValues, maxAgeSeconds, jwks },
+    purposes: request.purposes.map(purposeFromProto),
+    jwksUri: request.jwksUri || undefined,
+    clientIds: request.clientIds.map((id) => parseId('cli', id, 'client_ids')),
+  };
+}
+
+function purposeFromProto(wire: WirePurpose): AssertionPurpose {
   const purpose = assertionPurposes.find((one) => wirePurpose[one] === wire);
   if (!purpose)
     throw new Refusal('invalid_request', 'purposes: ID_JAG, WORKLOAD, IDENTITY_CHAINING or CLIENT_ATTESTATION');

@@ -36,5 +36,7 @@ export interface TrustedIssuer {
   readonly acrValues: readonly string[];
   /** Seconds since the person signed in (`auth_time`); 0: any. */
   readonly maxAgeSeconds: number;
+  /** Of what an update replaces; 1 as it was trusted first. */
+  readonly version: number;
   readonly createdAtMs: number;
 }

@@ -28,6 +28,8 @@ export interface MintRequest {
   readonly notAfter?: number;
   readonly sessionId?: SessionId;
   readonly tenantRole?: TenantRole;
+  /** RFC 9470 §6.1: how and when the person signed in, as far as somebody vouches for it whom the tenant trusts for that. */
+  readonly authentication?: { readonly acr?: string | undefined; readonly authTimeSeconds?: number | undefined };
   /** RFC 8693 §4.1: the whole chain, outermost is the current actor. */
   readonly act?: Actor;
   /** RFC 8693 §4.4: who alone may act for the subject. Only where nothing else is its parent. */

@@ -304,6 +304,20 @@ describe('handles', () => {
     expect(() => derive({ clientId: 'cli', parents: [named], act, mayAct: agent as Principal })).toThrow(TypeError);
   });
 
+  test('how and when somebody signed in is of the one token, and of nothing that is made from it', () => {
+    const authentication = { acr: 'urn:mfa', authTimeSeconds: now - 60 };
+    const signedIn = derive({ clientId: 'cli', authentication });
+    expect(signedIn).toMatchObject({ acr: 'urn:mfa', auth_time: now - 60 });
+    const unsaid = { acr: undefined, authTimeSeconds: undefined };
+    for (const claims of [
+      derive({ clientId: 'cli', parents: [signedIn], act: { sub: agent as Principal } }),
+      derive({ clientId: 'cli', authentication: unsaid }),
+    ]) {
+      expect(claims).not.toHaveProperty('acr');
+      expect(claims).not.toHaveProperty('auth_time');
+    }
+  });
+
   test('to impersonate without a token, or with an actor beside, is a programming error', () => {
     const parent = derive({ clientId: 'cli' });
     expect(() => derive({ clientId: 'cli', impersonation: true })).toThrow(TypeError);

@@ -9,7 +9,7 @@ import {
   machineTokenTtlSeconds,
   personTokenTtlSeconds,
 } from '@mono-auth/core/limits';
-import { principalKind } from '@mono-auth/core/principal';
+import { type Actor, principalKind } from '@mono-auth/core/principal';
 import { type AccessTokenClaims, actorChain } from '@mono-auth/core/token-claims';
 import type { MintRequest } from './mint-request.ts';
 import { type AccessRequest, productClaims } from './product-access.ts';
@@ -73,10 +73,16 @@ export function deriveClaims(
     // Whoever was revoked between a parent's minting and now is refused with the parent's own `fs`: a derived token
     // cannot outrun what its parent could not.
     fs: Math.min(ground.fs, ...parents.map((parent) => parent.fs)),
+    ...authenticationOf(request),
     ...(request.cnf !== undefined && { cnf: request.cnf }),
     ...(request.decision !== undefined && { did: request.decision.decisionId, pv: request.decision.policyVersion }),
     ...(request.use !== undefined && { use: request.use }),
   };
+}
+
+/** Of the request alone: that a person signed in well says nothing of who holds what was made from their token. */
+function authenticationOf({ authentication: { acr, authTimeSeconds } = {} }: MintRequest) {
+  return { ...(acr !== undefined && { acr }), ...(authTimeSeconds !== undefined && { auth_time: authTimeSeconds }) };
 }
 
 /** What is in every list, in the order of the first, without repetitions: scope never widens. */
@@ -161,13 +167,21 @@ function sessionOf({ sessionId }: MintRequest, parents: readonly AccessTokenClai
   return [...sessions][0];
 }
 
-/**
- * The clients whose end is the end of an ancestor. Those that `client_id` or the chain names are handles already; a session's
- * own token has no registered client.
- */
-function ancestorClientsOf({ clientId, act }: MintRequest, parents: readonly AccessTokenClaims[]): string[] {
-  const named = new Set([clientId, ...actorChain(act).map((sub) => sub.slice(sub.indexOf(':') + 1))]);
+/** The clients whose end is the end of an ancestor. */
+function ancestorClientsOf(request: MintRequest, parents: readonly AccessTokenClaims[]): string[] {
   const clients = parents.flatMap(({ client_id, pcid = [] }) => [client_id, ...pcid]);
+  return unnamedClients(request, clients);
+}
+
+/**
+ * Each of the clients once, but those that `client_id` or the chain names: they are handles already. A session's own token has
+ * no registered client.
+ */
+export function unnamedClients(
+  { clientId, act }: Pick<MintRequest, 'clientId'> & { readonly act?: Actor | undefined },
+  clients: readonly string[],
+): string[] {
+  const named = new Set([clientId, ...actorChain(act).map((sub) => sub.slice(sub.indexOf(':') + 1))]);
   return [...new Set(clients)].filter((client) => isId('cli', client) && !named.has(client));
 }
 

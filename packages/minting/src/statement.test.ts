@@ -1,10 +1,17 @@
 import { idFromUuid } from '@mono-auth/core/ids';
 import { expect, test } from 'vitest';
 import type { MintingGround } from './rules.ts';
-import { deriveStatement, type IdJagRequest, statementKinds, type TransactionTokenRequest } from './statement.ts';
+import {
+  deriveStatement,
+  handlesOf,
+  type IdJagRequest,
+  statementKinds,
+  type TransactionTokenRequest,
+} from './statement.ts';
 
 const uuid = '01890a5d-ac96-774b-bcce-b302099a8057';
 const jti = idFromUuid('tok', uuid);
+const appId = idFromUuid('cli', '01890a5d-ac96-774b-bcce-b302099a8058');
 const ground: MintingGround = { issuer: 'https://id.example/t/a', tenantId: idFromUuid('ten', uuid), epoch: 3, fs: 40 };
 const now = 1_000_000;
 const basis = {
@@ -18,7 +25,7 @@ const basis = {
 const idJag: IdJagRequest = { ...basis, kind: 'id_jag', clientThere: 'there', resources: ['https://orders.example'] };
 const transaction: TransactionTokenRequest = {
   ...{ ...basis, kind: 'transaction_token', txn: 'txn-1', requester: `service:${basis.clientId}` },
-  handles: { fs: 30, pjti: ['tok_parent'], grants: ['gra_x'] },
+  handles: { fs: 30, pjti: ['tok_parent'], grants: ['gra_x'], clients: [appId, basis.clientId, 'session'] },
 };
 
 test('each kind has a type and an event of its own', () => {
@@ -48,7 +55,23 @@ test('a transaction carries every handle by which it can die, with the older fee
   expect(deriveStatement(ground, transaction, jti, now)).toMatchObject({
     ...{ exp: now + 60, txn: 'txn-1', req_wl: transaction.requester, ep: 3, fs: 30 },
     ...{ pjti: ['tok_parent'], grants: ['gra_x'], tenant_id: ground.tenantId },
+    // Who asks is in `client_id`; a session's own token has no client that could be revoked.
+    pcid: [appId],
   });
   const newer = { ...transaction, handles: { fs: 50 } };
   expect(deriveStatement(ground, newer, jti, now).fs).toBe(40);
+});
+
+test('a transaction is replaced until it has too many ancestors', () => {
+  const after = (ancestors: number) => ({ ...transaction, handles: { fs: 30, pjti: Array(ancestors).fill('tok_x') } });
+  expect(deriveStatement(ground, after(20), jti, now).pjti).toHaveLength(20);
+  expect(() => deriveStatement(ground, after(21), jti, now)).toThrow('ancestors');
+});
+
+test('what replaces a token of a transaction hangs on it, on its client, and on all that it hung on', () => {
+  const replaced = { jti: 'tok_1', fs: 7, client_id: appId, grants: ['gra_x'], pjti: ['tok_0'], pcid: ['cli_0'] };
+  expect(handlesOf(replaced)).toEqual({
+    ...{ fs: 7, sessionId: undefined, grants: ['gra_x'] },
+    ...{ pjti: ['tok_1', 'tok_0'], clients: [appId, 'cli_0'] },
+  });
 });

@@ -2,7 +2,7 @@ import { Refusal } from '@mono-auth/core/errors';
 import type { ClientId, DecisionId, SessionId, TokenId } from '@mono-auth/core/ids';
 import type { Actor, Principal } from '@mono-auth/core/principal';
 import type { AccessTokenClaims } from '@mono-auth/core/token-claims';
-import type { MintingGround } from './rules.ts';
+import { type MintingGround, unnamedClients } from './rules.ts';
 
 interface StatementBasis {
   /** Of this tenant: who asked for it, for the evidence. */
@@ -59,7 +59,12 @@ export interface TransactionHandles {
   readonly sessionId?: SessionId | undefined;
   readonly grants?: readonly string[] | undefined;
   readonly pjti?: readonly string[] | undefined;
+  /** That it and its ancestors were issued to. */
+  readonly clients?: readonly string[] | undefined;
 }
+
+/** Ten of an access token, that token, and the transaction tokens that were replaced since. */
+const transactionAncestorsMax = 20;
 
 export type StatementRequest = IdJagRequest | ChainedGrantRequest | TransactionTokenRequest;
 
@@ -114,6 +119,10 @@ function toAnotherDomain({ clientThere, resources, authTimeSeconds, jkt }: IdJag
 function ofTransaction(ground: MintingGround, request: TransactionTokenRequest) {
   const { txn, requester, clientId, act, rctx, tctx, handles } = request;
   const { sessionId, grants = [], pjti = [] } = handles;
+  const pcid = unnamedClients({ clientId, act }, handles.clients ?? []);
+  if (pjti.length > transactionAncestorsMax) {
+    throw new Refusal('invalid_request', `the token would have more than ${transactionAncestorsMax} ancestors`);
+  }
   return {
     ...{ txn, req_wl: requester, client_id: clientId, tenant_id: ground.tenantId, ep: ground.epoch },
     fs: Math.min(ground.fs, handles.fs),
@@ -123,10 +132,19 @@ function ofTransaction(ground: MintingGround, request: TransactionTokenRequest) 
     ...(sessionId !== undefined && { sid: sessionId }),
     ...(grants.length > 0 && { grants }),
     ...(pjti.length > 0 && { pjti }),
+    ...(pcid.length > 0 && { pcid }),
   };
 }
 
-/** The handles of an access token, for a transaction that begins with it. */
-export function handlesOf({ jti, fs, sid, grants, pjti }: AccessTokenClaims): TransactionHandles {
-  return { fs, sessionId: sid as SessionId | undefined, grants, pjti: [jti, ...(pjti ?? [])] };
+/** What a token can die by, and who holds it: an access token, or a transaction token that is replaced. */
+type HandleClaims = Pick<AccessTokenClaims, 'jti' | 'fs' | 'client_id'> & {
+  readonly [name in 'sid' | 'grants' | 'pjti' | 'pcid']?: AccessTokenClaims[name] | undefined;
+};
+
+/** The handles of a token, for one of a transaction that is made from it. */
+export function handlesOf({ jti, fs, sid, grants, pjti, client_id, pcid }: HandleClaims): TransactionHandles {
+  return {
+    ...{ fs, sessionId: sid as SessionId | undefined, grants },
+    ...{ pjti: [jti, ...(pjti ?? [])], clients: [client_id, ...(pcid ?? [])] },
+  };
 }

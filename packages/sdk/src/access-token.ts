@@ -78,6 +78,8 @@ const restMembers: Readonly<Record<string, (value: unknown) => boolean>> = {
   resource_permissions: (products) => isObject(products) && Object.values(products).every(isNamesByName),
   did: (did) => typeof did === 'string',
   pv: Number.isSafeInteger,
+  acr: isFilled,
+  auth_time: isCount,
   use: (use) => use === 'gateway',
   may_act: (mayAct) => typeof memberOf(mayAct, 'sub') === 'string',
   cnf: isConfirmation,
@@ -124,10 +126,10 @@ function isNamesByName(value: unknown): boolean {
   return isObject(value) && Object.values(value).every(isListOfNames);
 }
 
-/** RFC 7800; a token that is bound to no key of DPoP is one that nobody could show to be held. */
+/** RFC 7800; a token that is bound in no way we know is one that nobody could show to be held. */
 function isConfirmation(cnf: unknown): boolean {
-  const thumbprint = memberOf(cnf, 'x5t#S256');
-  return isFilled(memberOf(cnf, 'jkt')) && (thumbprint === undefined || isFilled(thumbprint));
+  const bound = [memberOf(cnf, 'jkt'), memberOf(cnf, 'x5t#S256')].filter((thumbprint) => thumbprint !== undefined);
+  return bound.length > 0 && bound.every(isFilled);
 }
 
 /** A member of an object; undefined as well when `value` is none. */

@@ -153,20 +153,71 @@ describe('a good token', () => {
   });
 });
 
-describe('a token bound to a key', () => {
-  async function proofFor(token: string, overrides: Record<string, unknown> = {}) {
-    const { publicKey, privateKey } = await keys;
-    const ath = createHash('sha256').update(token).digest('base64url');
-    const claims = { htm: 'GET', htu: 'https://orders.test/orders', ath, jti: systemRuntime.uuid(), iat: nowSeconds() };
-    return new SignJWT({ ...claims, ...overrides })
-      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: await exportJWK(publicKey) })
-      .sign(privateKey);
-  }
-  const keys = generateKeyPair('ES256', { extractable: true });
-  const bound = async () => {
-    const jkt = await calculateJwkThumbprint(await exportJWK((await keys).publicKey));
-    return issuer.mint({ cnf: { jkt } });
+describe('a token bound to a certificate (RFC 8705 §3)', () => {
+  const ours = new TextEncoder().encode('our certificate, in DER');
+  const thumbprint = createHash('sha256').update(ours).digest('base64url');
+  const guarding = async (cnf: Record<string, unknown>, shown: Uint8Array | undefined, headers = bearer) => {
+    const seeing = createVerifier({ issuer: issuer.url, audience, clientCertificate: () => shown });
+    const token = await issuer.mint({ cnf });
+    return outcome(await guard(new Request(url, { headers: await headers(token) }), { verifier: seeing }));
   };
+  const bearer = async (token: string): Promise<Record<string, string>> => ({ authorization: `Bearer ${token}` });
+  const proven = async (token: string) => ({ authorization: `DPoP ${token}`, dpop: await proofFor(token) });
+  const both = async () => ({ 'x5t#S256': thumbprint, ...(await boundToKey()) });
+  const refused = { status: 401, reason: 'not_authenticated' };
+
+  test('passes over a connection of that certificate alone', async () => {
+    const cnf = { 'x5t#S256': thumbprint };
+    expect(await guarding(cnf, ours)).toMatchObject({ status: 200 });
+    expect(await guarding(cnf, new TextEncoder().encode('another one'))).toMatchObject(refused);
+    expect(await guarding(cnf, undefined)).toMatchObject(refused);
+    expect(await guarding(cnf, ours, proven)).toMatchObject(refused);
+  });
+
+  test('and to a key as well needs both', async () => {
+    expect(await guarding(await both(), ours, proven)).toMatchObject({ status: 200 });
+    expect(await guarding(await both(), undefined, proven)).toMatchObject(refused);
+    expect(await guarding(await both(), new TextEncoder().encode('another one'), proven)).toMatchObject(refused);
+    expect(await guarding(await both(), ours)).toMatchObject(refused);
+  });
+
+  test('is refused where the service has not said how certificates are seen, with the proof of its key or without', async () => {
+    const [alone, keyed] = [
+      await issuer.mint({ cnf: { 'x5t#S256': thumbprint } }),
+      await issuer.mint({ cnf: await both() }),
+    ];
+    expect(await outcome(await ask(await bearer(alone)))).toMatchObject(refused);
+    expect(await outcome(await ask(await proven(keyed)))).toMatchObject(refused);
+    await expect(verifier.verify(alone)).rejects.toMatchObject({ reason: 'not_authenticated' });
+  });
+
+  test('a certificate that was not shown uses no proof up', async () => {
+    let shown: Uint8Array | undefined;
+    const seeing = createVerifier({ issuer: issuer.url, audience, clientCertificate: () => shown });
+    const token = await issuer.mint({ cnf: await both() });
+    const headers = await proven(token);
+    const enter = async () => (await outcome(await guard(new Request(url, { headers }), { verifier: seeing }))).status;
+    expect(await enter()).toBe(401);
+    shown = ours;
+    expect(await enter()).toBe(200);
+    expect(await enter()).toBe(401);
+  });
+});
+
+const url = 'https://orders.test/orders';
+const keys = generateKeyPair('ES256', { extractable: true });
+const boundToKey = async () => ({ jkt: await calculateJwkThumbprint(await exportJWK((await keys).publicKey)) });
+async function proofFor(token: string, overrides: Record<string, unknown> = {}) {
+  const { publicKey, privateKey } = await keys;
+  const ath = createHash('sha256').update(token).digest('base64url');
+  const claims = { htm: 'GET', htu: url, ath, jti: systemRuntime.uuid(), iat: nowSeconds() };
+  return new SignJWT({ ...claims, ...overrides })
+    .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: await exportJWK(publicKey) })
+    .sign(privateKey);
+}
+
+describe('a token bound to a key', () => {
+  const bound = async () => issuer.mint({ cnf: await boundToKey() });
 
   test('passes with its proof, once', async () => {
     const token = await bound();

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Refusal } from '@mono-auth/core/errors';
 import type { TenantId } from '@mono-auth/core/ids';
 import { clockSkewSeconds } from '@mono-auth/core/limits';
@@ -36,6 +37,12 @@ export interface VerifierOptions {
   readonly revocations?: RevocationSource | undefined;
   /** Tokens whose signature is remembered for a minute; 0 remembers none. */
   readonly verifiedTokensMax?: number;
+  /**
+   * The certificate (DER) whose key the client of this request has proven in its TLS connection: from the server's socket, or
+   * from the header of a proxy that takes out whatever its clients write there. Without it, or where it answers nothing,
+   * tokens that are bound to a certificate are refused.
+   */
+  readonly clientCertificate?: (request: Request) => Uint8Array | undefined;
   readonly fetch?: Fetch;
   readonly runtime?: Runtime;
 }
@@ -49,7 +56,8 @@ export interface Verifier {
   verify(token: string): Promise<AccessTokenClaims>;
   /**
    * Checks that whoever sent `request` may use this verified token. A token that is bound to a key needs that key's proof
-   * (RFC 9449 §7.1) and is no bearer token (§7.2); one that is not bound proves nothing under the DPoP scheme.
+   * (RFC 9449 §7.1) and is no bearer token (§7.2); one that is not bound proves nothing under the DPoP scheme. One that is
+   * bound to a certificate needs a connection of that certificate (RFC 8705 §3), and one that is bound to both needs both.
    * @throws Refusal `not_authenticated`.
    */
   verifyPossession(
@@ -93,13 +101,18 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   return {
     assertFresh,
-    async verifyPossession(request, scheme, token, { cnf }) {
-      if ((scheme === 'dpop') !== (cnf !== undefined)) throw notAuthentic('its binding and the scheme do not agree');
-      if (cnf) await proofs.verify(request, token, cnf.jkt);
+    async verifyPossession(request, scheme, token, { cnf = {} }) {
+      const { jkt, 'x5t#S256': thumbprint } = cnf;
+      if ((scheme === 'dpop') !== (jkt !== undefined)) throw notAuthentic('its binding and the scheme do not agree');
+      // Before the proof, which is used up.
+      if (thumbprint !== undefined) requireCertificate(thumbprint, options.clientCertificate?.(request));
+      if (jkt !== undefined) await proofs.verify(request, token, jkt);
     },
     async verify(token) {
       const parts = splitToken(token);
       const claims = await authenticate(token, parts);
+      // Nobody could show to hold it here.
+      if (claims.cnf && claims.cnf.jkt === undefined && !options.clientCertificate) throw certificateMissing();
       if (!revocations) return claims;
       assertFresh();
       if (claims.tenant_id !== revocations.tenantId) throw notAuthentic('it is of another tenant');
@@ -109,6 +122,16 @@ export function createVerifier(options: VerifierOptions): Verifier {
       return claims;
     },
   };
+}
+
+/** RFC 8705 §3.1: SHA-256 of the certificate's DER encoding. */
+function requireCertificate(thumbprint: string, certificate: Uint8Array | undefined): void {
+  const shown = certificate && createHash('sha256').update(certificate).digest('base64url');
+  if (shown !== thumbprint) throw certificateMissing();
+}
+
+function certificateMissing(): Refusal {
+  return notAuthentic('it is bound to a client certificate that was not shown');
 }
 
 interface Expectation {

@@ -53,6 +53,8 @@ const claims = z.object({
   resource_permissions: z.record(z.string(), z.record(z.string(), names)).optional(),
   ep: z.int().positive(),
   fs: seconds,
+  acr: z.string().min(1).optional(),
+  auth_time: seconds.optional(),
   cnf: cnf.optional(),
   did: z.string().optional(),
   pv: z.int().optional(),

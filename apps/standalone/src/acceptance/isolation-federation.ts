@@ -6,9 +6,12 @@ import type { TenantScene } from './tenant-scene.ts';
 const service = 'monoauth.federation.v1.FederationService';
 
 async function issuerNamed(name: string): Promise<JsonObject> {
+  return { issuer: `https://${name}.example`, ...(await boundsNamed(name)) };
+}
+
+async function boundsNamed(name: string): Promise<JsonObject> {
   const { publicJwk } = await makeKey();
   return {
-    issuer: `https://${name}.example`,
     name,
     purposes: ['ASSERTION_PURPOSE_WORKLOAD', 'ASSERTION_PURPOSE_ID_JAG'],
     jwks: { keys: [publicJwk as JsonObject] },
@@ -16,6 +19,12 @@ async function issuerNamed(name: string): Promise<JsonObject> {
     audiences: ['https://orders.example'],
   };
 }
+
+/** Of the scene's issuer, as far as a request needs them. */
+const plainBounds: JsonObject = {
+  ...{ name: 'a neighbour', purposes: ['ASSERTION_PURPOSE_ID_JAG'], jwksUri: 'https://idp.example/keys' },
+  ...{ scopes: ['orders:read'], audiences: ['https://orders.example'] },
+};
 
 async function trusted(here: TenantScene): Promise<string> {
   const answer = await call(here, `${service}/TrustIssuer`, await issuerNamed(freshName()));
@@ -33,9 +42,7 @@ const issuers: Readonly<Record<string, IsolationRow>> = {
     shows: true,
     foreign: ({ client }) => [
       {
-        ...{ issuer: 'https://idp.example', name: 'an identity provider', purposes: ['ASSERTION_PURPOSE_ID_JAG'] },
-        ...{ jwksUri: 'https://idp.example/keys', scopes: ['orders:read'], audiences: ['https://orders.example'] },
-        clientIds: [client],
+        ...{ issuer: 'https://idp.example', ...plainBounds, clientIds: [client] },
       },
     ],
   },
@@ -43,6 +50,14 @@ const issuers: Readonly<Record<string, IsolationRow>> = {
     own: () => ({}),
     shows: true,
     silent: ({ handles }) => [{ pageToken: handles.trustedIssuer }],
+  },
+  [`${service}/UpdateIssuer`]: {
+    own: async (here) => ({ id: await trusted(here), version: '1', ...(await boundsNamed(freshName())) }),
+    shows: true,
+    foreign: ({ trustedIssuer, client }, { handles }) => [
+      { id: trustedIssuer, version: '1', ...plainBounds },
+      { id: handles.trustedIssuer, version: '1', ...plainBounds, clientIds: [client] },
+    ],
   },
   [`${service}/SuspendIssuer`]: {
     own: async (here) => ({ id: await trusted(here), reason: 'looked at' }),

@@ -16,12 +16,16 @@ const byId = (kind: 'host' | 'agent' | 'client' | 'invite') => (handles: Handles
 const pageAfter = (kind: keyof Handles) => (there: TenantScene) => [{ pageToken: there.handles[kind] }];
 
 /** Everything of a tenant that can be named as the target of a revocation and is looked up. */
-const targetsOf = ({ session, host, agent, client, user }: Handles): JsonObject[] => [
+const targetsOf = ({ session, host, agent, client, user, ...grants }: Handles): JsonObject[] => [
   { sessionId: session },
   { hostId: host },
   { agentId: agent },
   { clientId: client },
   { userId: user },
+  { grantId: grants.consent },
+  { grantId: grants.trustedIssuer },
+  { grantId: grants.linkedSubject },
+  { grantId: grants.resourceServer },
 ];
 
 const holdersOf = ({ host, agent, client }: Handles): JsonObject[] => [

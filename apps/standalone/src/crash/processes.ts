@@ -9,9 +9,14 @@ export function kill(pid: number | undefined): number[] {
   return [pid];
 }
 
+/** The letter of its state: `T` when it was stopped; undefined when it has ended. */
+export function stateOf(pid: number): string | undefined {
+  return statOf(pid)?.state;
+}
+
 /** A zombie that nobody has collected yet is dead. */
 export function isAlive(pid: number | undefined): boolean {
-  const state = pid === undefined ? undefined : statOf(pid)?.state;
+  const state = pid === undefined ? undefined : stateOf(pid);
   return state !== undefined && state !== 'Z' && state !== 'X';
 }
 

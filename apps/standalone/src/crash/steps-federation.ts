@@ -48,6 +48,10 @@ async function server(scene: CrashScene, label: string): Promise<JsonObject> {
 
 export const federationSteps: readonly Step[] = [
   repeatable('TrustIssuer', 'issuer.trusted', async (_scene, label) => ({ request: await issuerNamed(label) })),
+  repeatable('UpdateIssuer', 'issuer.updated', async (scene, label) => {
+    const { issuer: _issuer, idempotencyKey: _key, ...bounds } = await issuerNamed(label);
+    return { request: { id: await trusted(scene, label), version: '1', ...bounds, name: `${label}, once more` } };
+  }),
   repeatable('SuspendIssuer', 'issuer.suspended', async (scene, label) => ({
     request: { id: await trusted(scene, label), reason: 'looked at' },
   })),

@@ -95,6 +95,11 @@ export const platformTables: readonly PlatformTable[] = [
     reason: 'the sweep of grants of which everything has expired; whose they were stays unread',
   },
   {
+    table: 'mono.agent_consents',
+    privileges: ['SELECT (tenant_id)', 'SELECT (id)', 'SELECT (ended_at)', 'SELECT (expires_at)', 'DELETE'],
+    reason: 'the sweep of consents that have ended for long; whose they were stays unread',
+  },
+  {
     table: 'mono.refresh_tokens',
     privileges: ['SELECT (tenant_id)', 'SELECT (digest)', 'SELECT (expires_at)', 'DELETE'],
     reason: 'the sweep of what has expired; a digest and a time',

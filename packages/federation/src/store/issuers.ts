@@ -20,6 +20,7 @@ interface IssuerRow {
   multi_tenant: boolean;
   acr_values: string[];
   max_age_seconds: number;
+  version: number;
   created_at: Date;
 }
 
@@ -39,6 +40,7 @@ function issuerOf(row: IssuerRow): TrustedIssuer {
     multiTenant: row.multi_tenant,
     acrValues: row.acr_values,
     maxAgeSeconds: row.max_age_seconds,
+    version: row.version,
     createdAtMs: row.created_at.getTime(),
   };
 }
@@ -69,7 +71,7 @@ export async function insertIssuer(
 export async function selectLivingIssuer(tx: TenantTx, issuer: string): Promise<TrustedIssuer | undefined> {
   const [row] = await tx.sql<IssuerRow>`
     select id, issuer, name, status, purposes, jwks, jwks_uri, client_ids, scopes, audiences, assertion_ttl_seconds_max,
-      one_time, multi_tenant, acr_values, max_age_seconds, created_at
+      one_time, multi_tenant, acr_values, max_age_seconds, version, created_at
     from mono.trusted_issuers
     where tenant_id = ${uuidOf(tx.tenantId)} and issuer = ${issuer} and status <> 'removed'`;
   return row && issuerOf(row);
@@ -91,7 +93,7 @@ export function selectRememberedIssuer(tx: TenantTx, issuer: string): Promise<Tr
 export async function lockIssuer(tx: TenantTx, id: GrantId): Promise<TrustedIssuer | undefined> {
   const [row] = await tx.sql<IssuerRow>`
     select id, issuer, name, status, purposes, jwks, jwks_uri, client_ids, scopes, audiences, assertion_ttl_seconds_max,
-      one_time, multi_tenant, acr_values, max_age_seconds, created_at
+      one_time, multi_tenant, acr_values, max_age_seconds, version, created_at
     from mono.trusted_issuers where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)} for update`;
   return row && issuerOf(row);
 }
@@ -110,7 +112,7 @@ export async function selectIssuerByIdempotencyKey(
 ): Promise<{ issuer: TrustedIssuer; requestDigest: Uint8Array | null } | undefined> {
   const [row] = await tx.sql<IssuerRow & { request_digest: Uint8Array | null }>`
     select id, issuer, name, status, purposes, jwks, jwks_uri, client_ids, scopes, audiences, assertion_ttl_seconds_max,
-      one_time, multi_tenant, acr_values, max_age_seconds, created_at, request_digest
+      one_time, multi_tenant, acr_values, max_age_seconds, version, created_at, request_digest
     from mono.trusted_issuers where tenant_id = ${uuidOf(tx.tenantId)} and idempotency_key = ${key}`;
   return row && { issuer: issuerOf(row), requestDigest: row.request_digest };
 }
@@ -120,7 +122,7 @@ export async function selectIssuers(tx: TenantTx, after: GrantId | undefined, li
   const before = after && uuidOf(after);
   const rows = await tx.sql<IssuerRow>`
     select id, issuer, name, status, purposes, jwks, jwks_uri, client_ids, scopes, audiences, assertion_ttl_seconds_max,
-      one_time, multi_tenant, acr_values, max_age_seconds, created_at
+      one_time, multi_tenant, acr_values, max_age_seconds, version, created_at
     from mono.trusted_issuers
     where tenant_id = ${uuidOf(tx.tenantId)} and status <> 'removed' and (${before}::uuid is null or id < ${before}::uuid)
     order by id desc limit ${limit}`;
@@ -132,4 +134,16 @@ export async function updateIssuerStatus(tx: TenantTx, id: GrantId, status: Issu
   await tx.sql`
     update mono.trusted_issuers set status = ${status}
     where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)}`;
+}
+
+/** Name, purposes, keys and bounds, with their version. The row is locked. */
+export async function updateIssuerBounds(tx: TenantTx, { keys, ...issuer }: TrustedIssuer): Promise<void> {
+  await tx.sql`
+    update mono.trusted_issuers set name = ${issuer.name}, purposes = ${[...issuer.purposes]},
+      jwks = ${'jwks' in keys ? new Json(keys.jwks) : null}, jwks_uri = ${'jwksUri' in keys ? keys.jwksUri : null},
+      client_ids = ${issuer.clientIds.map(uuidOf)}::uuid[], scopes = ${[...issuer.scopes]},
+      audiences = ${[...issuer.audiences]}, assertion_ttl_seconds_max = ${issuer.assertionTtlSecondsMax},
+      one_time = ${issuer.oneTime}, acr_values = ${[...issuer.acrValues]}, max_age_seconds = ${issuer.maxAgeSeconds},
+      version = ${issuer.version}
+    where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(issuer.id)}`;
 }

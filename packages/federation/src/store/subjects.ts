@@ -100,8 +100,11 @@ export async function endSubject(tx: TenantTx, id: GrantId, nowMs: number): Prom
     where tenant_id = ${uuidOf(tx.tenantId)} and id = ${uuidOf(id)} and ended_at is null`;
 }
 
-export async function endSubjectsOf(tx: TenantTx, issuerId: GrantId, nowMs: number): Promise<void> {
-  await tx.sql`
+/** @returns how many were living until now. */
+export async function endSubjectsOf(tx: TenantTx, issuerId: GrantId, nowMs: number): Promise<number> {
+  const rows = await tx.sql<{ id: string }>`
     update mono.federated_subjects set ended_at = ${new Date(nowMs)}
-    where tenant_id = ${uuidOf(tx.tenantId)} and issuer_id = ${uuidOf(issuerId)} and ended_at is null`;
+    where tenant_id = ${uuidOf(tx.tenantId)} and issuer_id = ${uuidOf(issuerId)} and ended_at is null
+    returning id`;
+  return rows.length;
 }

@@ -37,15 +37,19 @@ export const jwtBearer: Grant = {
     requirePurpose(linked);
     requireOwnAssertion(session, linked.assertion);
     const { principal } = linked.link;
-    const isPerson = principal.kind === 'user';
-    if (isPerson) requireAuthentication(linked.assertion.claims, linked.assertion.issuer, session.deps.runtime.nowMs());
-    const answer = isPerson
-      ? await redeemForPerson(session, linked, principal.id)
-      : await redeemForWorkload(session, linked, principal);
+    const answer =
+      principal.kind === 'user'
+        ? await redeemForPerson(session, linked, { userId: principal.id, ...authenticationIn(session, linked) })
+        : await redeemForWorkload(session, linked, principal);
     await useUpAssertion(session.tx, linked.assertion);
     return answer;
   },
 };
+
+/** @throws Refusal `insufficient_user_authentication`. */
+function authenticationIn({ deps }: GrantSession, { assertion: { claims, issuer } }: LinkedAssertion) {
+  return { authentication: requireAuthentication(claims, issuer, deps.runtime.nowMs()) };
+}
 
 /** An assertion of a trusted issuer with whom its subject is here. @throws Refusal `invalid_grant` for one who is nobody here. */
 async function verifyLinked({ deps, tx, tenant }: Unproven | GrantSession, text: string): Promise<LinkedAssertion> {

@@ -4,7 +4,7 @@ import { personTokenTtlSeconds } from '@mono-auth/core/limits';
 import { permissionsOf } from '@mono-auth/core/permissions';
 import type { TenantRole } from '@mono-auth/core/principal';
 import { platformSlug, rpcAudienceOf } from '@mono-auth/core/tenant-slug';
-import { intersectScope, type Minted } from '@mono-auth/minting';
+import { intersectScope, type Minted, type MintRequest } from '@mono-auth/minting';
 import { type Audience, chooseAudience } from '../audience.ts';
 import { issuerScopes, lifetimeOf, mayUseGrant, requireBinding, underCeiling } from '../ceilings.ts';
 import { decideIssue } from '../decide-issue.ts';
@@ -71,6 +71,8 @@ export interface PersonTokenHandles {
   /** Epoch seconds: the end of that session, or of the grant. */
   readonly notAfter: number;
   readonly authTimeMs: number;
+  /** For the access token: where somebody else vouches for the person's sign-in. */
+  readonly authentication?: MintRequest['authentication'];
   readonly nonce: string | undefined;
   /** For the ID token: the session in which the person allowed it. */
   readonly allowedIn: SessionId | undefined;
@@ -101,6 +103,7 @@ export function mintPersonToken(
     grants,
     ...(sessionId && { sessionId }),
     tenantRole: token.role,
+    ...(handles.authentication && { authentication: handles.authentication }),
     ...(confirmation && { cnf: confirmation }),
     decision: token.decision,
     ...(token.scopes.includes('openid') && { idToken }),

@@ -1,6 +1,7 @@
 import { Refusal } from '@mono-auth/core/errors';
 import type { UserId } from '@mono-auth/core/ids';
 import { parseScope } from '@mono-auth/core/token-claims';
+import type { Authentication } from '@mono-auth/federation';
 import { intersectScope } from '@mono-auth/minting';
 import { memberRole } from '@mono-auth/tenants';
 import { requireConfidential } from '../confidential-client.ts';
@@ -14,6 +15,12 @@ import { decidePersonToken, mintPersonToken, personTokenResponse } from './perso
 /** They open what only this issuer's own sign-in may: an ID token, refresh tokens (ID-JAG §4.4.3: none). */
 const neverGranted: readonly string[] = ['openid', 'offline_access'];
 
+interface VouchedFor {
+  readonly userId: UserId;
+  /** What of their sign-in counts here. */
+  readonly authentication: Authentication;
+}
+
 /**
  * A token for a person whom another issuer vouches for: an ID-JAG (§4.4), or a grant of another trust domain (identity
  * chaining §2.4). It has what assertion, issuer, client, tenant, resource and role have in common, and no longer a life.
@@ -22,7 +29,7 @@ const neverGranted: readonly string[] = ['openid', 'offline_access'];
 export async function redeemForPerson(
   session: GrantSession,
   { assertion: { issuer, claims }, link }: LinkedAssertion,
-  userId: UserId,
+  { userId, authentication }: VouchedFor,
 ): Promise<TokenResponse> {
   const { deps, tx, tenant, client, attempt } = session;
   requireConfidential(client);
@@ -37,6 +44,7 @@ export async function redeemForPerson(
   const token = await decidePersonToken(session, { userId, role, scopes, resources });
   const minted = await mintPersonToken(session, token, {
     ...{ grants: [issuer.id, link.id], sessionId: undefined, notAfter: claims.exp },
+    authentication,
     ...{ authTimeMs: (claims.auth_time ?? claims.iat ?? 0) * 1000, nonce: undefined, allowedIn: undefined },
   });
   return personTokenResponse(session, minted, undefined);

@@ -1,9 +1,8 @@
 import { Refusal } from '@mono-auth/core/errors';
-import type { SessionId } from '@mono-auth/core/ids';
 import type { Actor } from '@mono-auth/core/principal';
 import { actorChain, parseScope } from '@mono-auth/core/token-claims';
 import { verifyJwt } from '@mono-auth/keys';
-import { statementKinds, type TransactionStart } from '@mono-auth/minting';
+import { handlesOf, statementKinds, type TransactionStart } from '@mono-auth/minting';
 import { decodeProtectedHeader } from 'jose';
 import * as z from 'zod';
 import { actor, principal } from '../access-token.ts';
@@ -25,13 +24,14 @@ const claims = z.object({
   sid: z.string().optional(),
   grants: z.array(z.string()).optional(),
   pjti: z.array(z.string()).optional(),
+  pcid: z.array(z.string()).optional(),
   ep: z.int().positive(),
   fs: z.int().nonnegative(),
 });
 
 /**
  * A transaction token of ours that is to be replaced (§7.3): the replacement keeps transaction, subject, audience and contexts,
- * holds no more, and ends no later.
+ * holds no more, and ends no later. It hangs on the one that it replaces, and on all that that one hung on.
  * @throws Refusal `invalid_request`.
  */
 export async function readTransaction(session: GrantSession): Promise<TransactionStart> {
@@ -47,7 +47,7 @@ export async function readTransaction(session: GrantSession): Promise<Transactio
   return {
     ...{ txn: said.txn, subject: said.sub, act, rctx: said.rctx, tctx: said.tctx },
     ...{ scope: parseScope(said.scope) ?? [], notAfter: said.exp },
-    handles: { fs: said.fs, sessionId: said.sid as SessionId | undefined, grants: said.grants, pjti: said.pjti },
+    handles: handlesOf(said),
   };
 }
 

@@ -6,6 +6,7 @@ import {
   type TrustedIssuer,
   TrustedIssuerSchema,
   TrustIssuerRequestSchema,
+  UpdateIssuerRequestSchema,
 } from '@mono-auth/proto/monoauth/federation/v1/federation';
 import { requireAnswer } from '../../client-answer.ts';
 import type { CliContext } from '../../context.ts';
@@ -18,6 +19,13 @@ export async function trustIssuer(this: CliContext, flags: DocumentFlags): Promi
   // A repetition of the command makes no second one: the name is taken then.
   request.idempotencyKey ||= this.runtime.uuid();
   printIssuer(this, flags, (await withClient(this, FederationService, (rpc) => rpc.trustIssuer(request))).issuer);
+}
+
+/** The document is the whole of what the issuer should be trusted for; it names the version that it is based on. */
+export async function updateIssuer(this: CliContext, flags: DocumentFlags, id: string): Promise<void> {
+  const request = await readRequest(this, UpdateIssuerRequestSchema, flags.file);
+  request.id = id;
+  printIssuer(this, flags, (await withClient(this, FederationService, (rpc) => rpc.updateIssuer(request))).issuer);
 }
 
 export async function suspendIssuer(this: CliContext, flags: ReasonedFlags, id: string): Promise<void> {
@@ -52,6 +60,7 @@ function printIssuer(context: CliContext, flags: OutputFlags, answered: TrustedI
     `trust      ${issuer.id}`,
     `issuer     ${issuer.issuer}`,
     `status     ${statusOf(issuer)}`,
+    `version    ${issuer.version}`,
     `for        ${purposesOf(issuer)}`,
     `scope      ${issuer.scopes.join(' ')}`,
     `audiences  ${issuer.audiences.join(' ')}`,

@@ -84,8 +84,14 @@ test('the MCP client of the second generation does Cross App Access between two 
   const token = provider.tokens()?.access_token ?? '';
   expect(decodeJwt(token)).toMatchObject({
     ...{ iss: home.issuer, aud: server.url.href, sub: scene.subjectAtHome, client_id: agent.id, scope: 'orders:read' },
-    grants: [issuerId, subjectId],
+    ...{ grants: [issuerId, subjectId], auth_time: said.auth_time },
   });
+  expect(Object.keys(decodeJwt(token)).sort()).toEqual(
+    [
+      ...['iss', 'aud', 'sub', 'exp', 'iat', 'jti', 'client_id', 'scope', 'tenant_id', 'tenant_role', 'ep', 'fs'],
+      ...['grants', 'auth_time', 'did', 'pv'],
+    ].sort(),
+  );
   expect(decodeJwt(token).exp).toBeLessThanOrEqual(said.exp ?? 0);
   expect(provider.tokens()).not.toHaveProperty('refresh_token');
   await home.rpc('federation.v1.FederationService/RemoveIssuer', { id: issuerId });

@@ -16,6 +16,8 @@ let service: RegisteredClient;
 /** What the service calls in turn. */
 let innerService: RegisteredClient;
 let keyed: RegisteredClient;
+/** One that replaces tokens of transactions. */
+let keyless: RegisteredClient;
 let subject: string;
 /** Of the same person, for the management API. */
 let elsewhere: string;
@@ -31,10 +33,8 @@ beforeAll(async () => {
   const asInner = { kind: 'CLIENT_KIND_SERVICE', resource: inner };
   innerService = await registerApp(idp, { ...serves, audiences: [], scopes: ['orders:read'] }, asInner);
   keyed = await registerMachine(idp, { grantTypes: [exchange], authMethod: 'AUTH_METHOD_PRIVATE_KEY_JWT' });
-  const app = await registerApp(idp, { ...method, audiences: [entry], scopes: appScopes });
-  const { body, text } = await send(await redemption({ scene: idp }, app, { resource: entry }));
-  if (typeof body.access_token !== 'string') throw new Error(text);
-  subject = body.access_token;
+  keyless = await registerMachine(idp, { grantTypes: [exchange] });
+  subject = await subjectOf(await newApp());
   elsewhere = idp.ownerToken;
   for (const { id: clientId } of [service, innerService]) {
     await idp.rpc(`${federation}/TrustResourceServer`, {
@@ -45,6 +45,15 @@ beforeAll(async () => {
   transaction = String((await send(beginning())).body.access_token);
 });
 afterAll(() => scene?.home.close());
+
+/** What people sign in with, and call the service by. */
+const newApp = (): Promise<RegisteredClient> =>
+  registerApp(scene.idp, { authMethod: 'AUTH_METHOD_CLIENT_SECRET_BASIC', audiences: [entry], scopes: appScopes });
+async function subjectOf(app: RegisteredClient): Promise<string> {
+  const { body, text } = await send(await redemption({ scene: scene.idp }, app, { resource: entry }));
+  if (typeof body.access_token !== 'string') throw new Error(text);
+  return body.access_token;
+}
 
 const requesting = (form: Record<string, string>, by: RegisteredClient = service): Ask =>
   authenticated(
@@ -276,6 +285,50 @@ test('a workload begins a transaction by its own word, once', async () => {
   const { body } = await asking(word);
   expect(decodeJwt(String(body.access_token))).toMatchObject({ sub: `client:${keyed.id}`, scope: 'orders:read' });
   expect((await asking(word)).body.error).toBe('invalid_request');
+});
+
+test('a transaction dies with every client that its ancestors were issued to, and with each token that it replaced', async () => {
+  const { idp } = scene;
+  const revoke = (target: JsonObject) => idp.rpc('revocation.v1.RevocationService/Revoke', { target, reason: 'lost' });
+  const begin = async () => {
+    const app = await newApp();
+    const own = await subjectOf(app);
+    const handedOn = String(
+      (await send(requesting({ ...{ audience: inner, scope: 'orders:read' }, subject_token: own }))).body.access_token,
+    );
+    const asked = { requested_token_type: tokenType('txn_token'), audience: idp.issuer, scope: 'orders:read' };
+    const begun = await send(requesting({ ...asked, subject_token: handedOn }, innerService));
+    const replace = async (token: string) => {
+      const replaced = { ...asked, subject_token: token, subject_token_type: tokenType('txn_token') };
+      return send(requesting(replaced, keyless));
+    };
+    const first = String(begun.body.access_token);
+    const second = String((await replace(first)).body.access_token);
+    return { app, own, first, second, replace };
+  };
+  const claimsOf = (token: string) => decodeJwt<JsonObject>(token);
+  const { app, own, first, second } = await begin();
+  // The service acts in the chain; the app is named by nothing else.
+  expect(claimsOf(first)).toMatchObject({ client_id: innerService.id, pcid: [app.id] });
+  expect(claimsOf(second)).toMatchObject({ client_id: keyless.id, pcid: [innerService.id, app.id] });
+  expect(claimsOf(second).pjti).toEqual([claimsOf(first).jti, ...(claimsOf(first).pjti as string[])]);
+  expect(claimsOf(first).pjti).toContain(claimsOf(own).jti);
+  const targets: ((of: Awaited<ReturnType<typeof begin>>) => JsonObject)[] = [
+    ({ app }) => ({ clientId: app.id }),
+    ({ own }) => ({ tokenId: String(claimsOf(own).jti) }),
+    ({ first }) => ({ tokenId: String(claimsOf(first).jti) }),
+    ({ second }) => ({ tokenId: String(claimsOf(second).jti) }),
+  ];
+  for (const target of targets) {
+    const of = await begin();
+    expect((await of.replace(of.second)).status).toBe(200);
+    await revoke(target(of));
+    expect((await of.replace(of.second)).body.error).toBe('invalid_request');
+  }
+  // Others go on.
+  expect(
+    (await send(beginning({ subject_token: transaction, subject_token_type: tokenType('txn_token') }))).status,
+  ).toBe(200);
 });
 
 test('a transaction dies with the token that it began with', async () => {

@@ -1,5 +1,6 @@
+import type { JsonObject } from '@bufbuild/protobuf';
 import { openTestDatabase, type TestDatabase, testKek } from '@mono-auth/testing';
-import { SignJWT } from 'jose';
+import { decodeJwt, SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ownerEmail } from '../../installation.ts';
 import { makeKey } from '../../plain-client.ts';
@@ -286,6 +287,13 @@ const requestRows = (): Row[] => [
   ),
   row(
     '9470 §3',
+    'a sign-in that is still to come',
+    says({ auth_time: nowSeconds() + 7_200 }, undefined, () => strict),
+    400,
+    'insufficient_user_authentication',
+  ),
+  row(
+    '9470 §3',
     'a sign-in by less',
     says({ acr: 'urn:password' }, undefined, () => strict),
     400,
@@ -313,6 +321,25 @@ test('a step-up says what would do', async () => {
   const { body } = await send(redeeming(scene, await assertPerson(strict, scene, change)));
   expect(body).toMatchObject({ error: 'insufficient_user_authentication', max_age: 3_600, acr_values: 'urn:mfa' });
   expect((await send(redeeming(scene, await assertPerson(strict, scene)))).status).toBe(200);
+});
+
+test('a token says how and when its person signed in as far as the tenant trusts the issuer for it (RFC 9470 §6)', async () => {
+  const { home, client } = scene;
+  const told = async (by: PlayedIssuer, change: Record<string, unknown> = {}) => {
+    const { body } = await send(redeeming(scene, await assertPerson(by, scene, change)));
+    const introspection = ask(home.issuer, '/oauth2/introspect', { token: String(body.access_token) });
+    const seen = (await send(authenticated(introspection, client))).body;
+    const { acr, auth_time } = decodeJwt<JsonObject>(String(body.access_token));
+    expect([seen.active, seen.acr, seen.auth_time]).toEqual([true, acr, auth_time]);
+    return { acr, auth_time };
+  };
+  const auth_time = nowSeconds() - 60;
+  expect(await told(strict, { auth_time })).toEqual({ acr: 'urn:mfa', auth_time });
+  // Nobody has said what this issuer means by the word.
+  expect(await told(idp, { auth_time })).toEqual({ acr: undefined, auth_time });
+  const silent = { acr: undefined, auth_time: undefined };
+  expect(await told(idp, silent)).toEqual(silent);
+  expect(await told(idp, { auth_time: nowSeconds() + 7_200 })).toEqual(silent);
 });
 
 test('one wording answers whatever does not count, whether its issuer is trusted or not', async () => {

@@ -116,6 +116,13 @@ export declare type TrustedIssuer = Message<"monoauth.federation.v1.TrustedIssue
    * @generated from field: google.protobuf.Timestamp created_at = 16;
    */
   createdAt?: Timestamp | undefined;
+
+  /**
+   * Of what an update replaces; 1 as it was trusted first.
+   *
+   * @generated from field: int64 version = 17;
+   */
+  version: bigint;
 };
 
 /**
@@ -401,6 +408,106 @@ export declare type ListIssuersResponse = Message<"monoauth.federation.v1.ListIs
  * Use `create(ListIssuersResponseSchema)` to create a new message.
  */
 export declare const ListIssuersResponseSchema: GenMessage<ListIssuersResponse>;
+
+/**
+ * @generated from message monoauth.federation.v1.UpdateIssuerRequest
+ */
+export declare type UpdateIssuerRequest = Message<"monoauth.federation.v1.UpdateIssuerRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The version that the change is based on.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: repeated monoauth.federation.v1.AssertionPurpose purposes = 4;
+   */
+  purposes: AssertionPurpose[];
+
+  /**
+   * Public JWK set: one to eight keys, asymmetric, no private members.
+   *
+   * @generated from field: google.protobuf.Struct jwks = 5;
+   */
+  jwks?: JsonObject | undefined;
+
+  /**
+   * Where the keys are fetched instead; https.
+   *
+   * @generated from field: string jwks_uri = 6;
+   */
+  jwksUri: string;
+
+  /**
+   * @generated from field: repeated string client_ids = 7;
+   */
+  clientIds: string[];
+
+  /**
+   * @generated from field: repeated string scopes = 8;
+   */
+  scopes: string[];
+
+  /**
+   * @generated from field: repeated string audiences = 9;
+   */
+  audiences: string[];
+
+  /**
+   * Seconds, 30 to 86,400; 0: 300.
+   *
+   * @generated from field: int32 assertion_ttl_seconds_max = 10;
+   */
+  assertionTtlSecondsMax: number;
+
+  /**
+   * @generated from field: bool one_time = 11;
+   */
+  oneTime: boolean;
+
+  /**
+   * @generated from field: repeated string acr_values = 12;
+   */
+  acrValues: string[];
+
+  /**
+   * @generated from field: int32 max_age_seconds = 13;
+   */
+  maxAgeSeconds: number;
+};
+
+/**
+ * Describes the message monoauth.federation.v1.UpdateIssuerRequest.
+ * Use `create(UpdateIssuerRequestSchema)` to create a new message.
+ */
+export declare const UpdateIssuerRequestSchema: GenMessage<UpdateIssuerRequest>;
+
+/**
+ * @generated from message monoauth.federation.v1.UpdateIssuerResponse
+ */
+export declare type UpdateIssuerResponse = Message<"monoauth.federation.v1.UpdateIssuerResponse"> & {
+  /**
+   * @generated from field: monoauth.federation.v1.TrustedIssuer issuer = 1;
+   */
+  issuer?: TrustedIssuer | undefined;
+};
+
+/**
+ * Describes the message monoauth.federation.v1.UpdateIssuerResponse.
+ * Use `create(UpdateIssuerResponseSchema)` to create a new message.
+ */
+export declare const UpdateIssuerResponseSchema: GenMessage<UpdateIssuerResponse>;
 
 /**
  * @generated from message monoauth.federation.v1.SuspendIssuerRequest
@@ -942,6 +1049,18 @@ export declare const FederationService: GenService<{
     methodKind: "unary";
     input: typeof ListIssuersRequestSchema;
     output: typeof ListIssuersResponseSchema;
+  },
+  /**
+   * Replaces what the issuer is trusted for and its bounds; its name as an issuer and its tenants stay. A change that takes
+   * anything away refuses whatever was issued from its assertions until now, within the new bounds or not; assertions that
+   * still count make new tokens.
+   *
+   * @generated from rpc monoauth.federation.v1.FederationService.UpdateIssuer
+   */
+  updateIssuer: {
+    methodKind: "unary";
+    input: typeof UpdateIssuerRequestSchema;
+    output: typeof UpdateIssuerResponseSchema;
   },
   /**
    * Takes no assertion of the issuer until it is resumed. Whatever was issued from them is refused at once.

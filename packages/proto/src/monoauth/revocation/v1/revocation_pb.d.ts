@@ -62,7 +62,8 @@ export declare type Target = Message<"monoauth.revocation.v1.Target"> & {
     case: "clientId";
   } | {
     /**
-     * What a person allowed a client: its refresh tokens and every token made from it.
+     * Whatever has a gra_… id, with every token made by it: what a person allowed a client (its refresh tokens) or an agent, a
+     * trusted issuer with its links, one of these, or the trust in another authorization server.
      *
      * @generated from field: string grant_id = 8;
      */
