@@ -39,10 +39,10 @@ beforeEach(() => {
 });
 afterAll(() => db.close());
 
-const trust = (change: Partial<BoundsInput> = {}): Promise<TrustedIssuer> =>
+const trust = (change: Partial<BoundsInput> = {}, multiTenant = false): Promise<TrustedIssuer> =>
   db.database.forTenant(tenantId, (tx) => {
     const issuer = `https://idp-${++issuers}.example`;
-    const input = { ...bounds, ...change, issuer, multiTenant: false, idempotencyKey: undefined };
+    const input = { ...bounds, ...change, issuer, multiTenant, idempotencyKey: undefined };
     return trustIssuer(tx, call, input, { baseUrl: 'https://id.example', allowLoopback: false });
   });
 const update = ({ id }: TrustedIssuer, change: Partial<BoundsInput>, version = 1): Promise<TrustedIssuer> =>
@@ -125,4 +125,12 @@ test('what is no bound is refused as when it was trusted first, and who is not t
   await expect(update({ ...issuer, id: newId(runtime, 'gra') }, {})).rejects.toMatchObject({ reason: 'not_found' });
   await db.database.forTenant(tenantId, (tx) => removeIssuer(tx, call, feed, { id: issuer.id, reason: 'over' }));
   await expect(update(issuer, {})).rejects.toMatchObject({ reason: 'not_found' });
+});
+
+test('who speaks for many tenants never comes to vouch for instances of clients, neither at first nor by an update', async () => {
+  const refusal = { reason: 'invalid_request', detail: expect.stringMatching(/^multi_tenant: /) };
+  const vouching = { purposes: ['id_jag', 'client_attestation'] } as const;
+  await expect(trust(vouching, true)).rejects.toMatchObject(refusal);
+  await expect(update(await trust({}, true), vouching)).rejects.toMatchObject(refusal);
+  expect(await update(await trust(), vouching)).toMatchObject(vouching);
 });
